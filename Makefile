@@ -1,0 +1,120 @@
+# trayd: one non-recursive makefile. `make help` lists what it can do.
+#
+# Everything is built under build/VARIANT/. A folder becomes one static library; server/main.c and gadget/main.c
+# become the two programs; each tests/unit/test_*.c becomes a program of its own, linked with all of them.
+
+VARIANT ?= release
+B := build/$(VARIANT)
+CC ?= gcc
+PYTHON ?= python3
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+VERSION := $(shell cat VERSION)
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+# ---- flags -------------------------------------------------------------------------------------------------------
+
+WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wswitch-enum -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes
+DEFINES := -D_GNU_SOURCE -DTRAYD_VERSION='"$(VERSION)"' -I. -I$(B)/gen
+HARDENING_WANTED := -fstack-protector-strong -fstack-clash-protection -fcf-protection=full \
+	-ftrivial-auto-var-init=zero -fstrict-flex-arrays=3 -fzero-init-padding-bits=all
+LINK_HARDENING := -pie -Wl,-z,relro,-z,now,-z,noexecstack
+
+FLAGS_release := -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
+FLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+FLAGS_tsan := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
+FLAGS_coverage := -O0 -g --coverage
+ifeq ($(FLAGS_$(VARIANT)),)
+$(error VARIANT must be release, asan, tsan or coverage, not "$(VARIANT)")
+endif
+
+LIBS := -lmicrohttpd -ljansson -lconfig -lsqlite3 -lgnutls -lunistring -lcap -lpthread -lm
+
+# Which hardening flags this compiler knows is asked once, and kept beside the objects.
+-include $(B)/probed.mk
+CFLAGS ?=
+ALL_CFLAGS = -std=gnu17 -fPIE $(DEFINES) $(WARNINGS) $(if $(WERROR),-Werror) $(FLAGS_$(VARIANT)) $(HARDENING) $(CFLAGS)
+ALL_LDFLAGS = $(FLAGS_$(VARIANT)) $(LINK_HARDENING) $(LDFLAGS)
+
+$(B)/probed.mk: Makefile
+	@mkdir -p $(@D)
+	@for f in $(HARDENING_WANTED); do \
+		if echo 'int main(void){return 0;}' | $(CC) -Werror $$f -x c -o /dev/null - 2>/dev/null; then found="$$found $$f"; fi; \
+	done; echo "HARDENING :=$$found" > $@
+
+# ---- sources -----------------------------------------------------------------------------------------------------
+
+FOLDERS := base gadget images api server
+sources = $(filter-out $(1)/main.c,$(wildcard $(1)/*.c))
+objects = $(patsubst %.c,$(B)/%.o,$(call sources,$(1)))
+API_GEN := $(B)/gen/api_routes.c
+WEB_GEN := $(B)/gen/web_assets.c
+GEN_OBJECTS := $(API_GEN:.c=.o) $(WEB_GEN:.c=.o)
+LIBRARIES := $(B)/server.a $(B)/api.a $(B)/gadget.a $(B)/images.a $(B)/base.a
+PROGRAMS := $(B)/trayd $(B)/trayd-gadget
+UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT_SOURCES))
+TOOL_SOURCES := $(wildcard tests/vm/*_tool.c)
+TOOLS := $(patsubst tests/vm/%.c,$(B)/tests/%,$(TOOL_SOURCES)) $(B)/tests/host
+
+.PHONY: all help
+all: $(PROGRAMS) ## build the two programs (VARIANT=release, asan, tsan or coverage)
+
+help: ## this list
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "make %-12s %s\n", $$1, $$2}'
+
+$(B)/%.o: %.c Makefile $(B)/probed.mk
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+$(B)/gen/%.o: $(B)/gen/%.c
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+$(API_GEN): api/openapi.json api/gen_routes.py
+	@mkdir -p $(@D)
+	$(PYTHON) api/gen_routes.py api/openapi.json $@
+
+$(WEB_GEN): web/gen_assets.py $(wildcard web/*.html web/*.css web/*.js web/*.svg)
+	@mkdir -p $(@D)
+	$(PYTHON) web/gen_assets.py web $@
+
+define library
+$(B)/$(1).a: $(call objects,$(1)) $(2)
+	@rm -f $$@
+	ar rcs $$@ $$^
+endef
+$(foreach f,base gadget images,$(eval $(call library,$(f),)))
+$(eval $(call library,api,$(API_GEN:.c=.o)))
+$(eval $(call library,server,$(WEB_GEN:.c=.o)))
+
+$(B)/trayd: $(B)/server/main.o $(LIBRARIES)
+	$(CC) $(ALL_LDFLAGS) -o $@ $< $(LIBRARIES) $(LIBS)
+
+$(B)/trayd-gadget: $(B)/gadget/main.o $(B)/gadget.a $(B)/base.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -ljansson -lconfig -lcap -lm
+
+$(B)/tests/%: $(B)/tests/unit/%.o $(LIBRARIES)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $< $(LIBRARIES) $(LIBS) -lcmocka
+
+$(B)/tests/%_tool: $(B)/tests/vm/%_tool.o $(B)/gadget.a $(B)/base.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -ljansson -lconfig -lcap -lm
+
+$(B)/tests/host: $(B)/tests/host/host.o
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+# ---- running, testing, installing --------------------------------------------------------------------------------
+
+.PHONY: run test unit lint deps install clean
+unit: $(UNIT_TESTS) ## build and run the unit tests of this VARIANT
+	@tests/run-unit $(UNIT_TESTS)
+
+clean: ## remove what was built (downloaded kernels and the appliance's images stay)
+	rm -rf build

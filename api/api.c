@@ -1,0 +1,203 @@
+/*
+ * api.c - the service's start and end, and what flows through it unasked: the gadget's news to the history and the
+ * listeners, the images' news to the listeners, and the answer to "who uses this image?".
+ */
+#include "api/api.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "api/system.h"
+#include "base/log.h"
+#include "gadget/mirror.h"
+#include "gadget/words.h"
+
+#define RECONCILE_PAGE 100
+
+/* ---- the gadget's news ---- */
+
+static void on_drive(void *owner, const json_t *drive)
+{
+    const struct api *a = owner;
+    events_publish(a->events, "drive", drive);
+}
+
+/* The history is written when a state changes, not with each step: flash wears out. */
+static void on_operation(void *owner, const json_t *operation)
+{
+    const struct api *a = owner;
+    const struct api_history *h = &a->history;
+    cleanup_json json_t *before = h->get(h->owner, json_text(operation, "id"));
+    if (!before || strcmp(json_text(before, "state"), json_text(operation, "state")) != 0)
+        h->put(h->owner, operation);
+    events_publish(a->events, "operation", operation);
+}
+
+static void on_system(void *owner, const json_t *system)
+{
+    const struct api *a = owner;
+    cleanup_json json_t *all = system_describe(a, system);
+    events_publish(a->events, "system", all);
+}
+
+static void on_host_ejected(void *owner, const json_t *event)
+{
+    const struct api *a = owner;
+    cleanup_json json_t *data = json_object();
+    json_put_text(data, "drive", json_text(event, "drive"));
+    json_put_text(data, "image", json_text(event, "image"));
+    json_put_text(data, "store", json_text(event, "store"));
+    events_publish(a->events, "host_ejected", data);
+}
+
+static void mark_interrupted(const struct api *a, const json_t *operation)
+{
+    cleanup_json json_t *ended = json_copy((json_t *)(uintptr_t)operation);
+    json_put_text(ended, "state", op_state_names[OP_FAILED]);
+    json_put_text(ended, "code", err_name(ERR_INTERRUPTED));
+    json_put_text(ended, "detail", "trayd-gadget was restarted, and does not know this operation any more");
+    json_put(ended, "waits_for", NULL);
+    json_put_time(ended, "finished_at", clock_real_ms());
+    a->history.put(a->history.owner, ended);
+    events_publish(a->events, "operation", ended);
+}
+
+static bool is_known(const json_t *operations, const char *id)
+{
+    size_t i;
+    json_t *operation;
+    json_array_foreach(operations, i, operation)
+        if (strcmp(json_text(operation, "id"), id) == 0) return true;
+    return false;
+}
+
+/* Ends in the history what has one of the states of an unfinished operation there, but is unknown to trayd-gadget. */
+static void reconcile(const struct api *a, const char *state, const json_t *known)
+{
+    char after[32] = "";
+    for (;;) {
+        struct err e;
+        cleanup_json json_t *page =
+            a->history.list(a->history.owner, NULL, state, RECONCILE_PAGE, after[0] ? after : NULL, &e);
+        if (!page) {
+            log_error("Cannot compare the history with trayd-gadget: %s", e.text);
+            return;
+        }
+        size_t i;
+        json_t *operation;
+        json_array_foreach(page, i, operation) {
+            snprintf(after, sizeof after, "%s", json_text(operation, "id"));
+            if (!is_known(known, after)) mark_interrupted(a, operation);
+        }
+        if (json_array_size(page) < RECONCILE_PAGE) return;
+    }
+}
+
+static void on_synced(void *owner, const json_t *operations)
+{
+    for (int state = OP_QUEUED; state < OP_DONE; state++) reconcile(owner, op_state_names[state], operations);
+}
+
+/* ---- images ---- */
+
+static void on_image(void *owner, const json_t *image)
+{
+    const struct api *a = owner;
+    events_publish(a->events, "image", image);
+}
+
+static const char *store_or_default(const struct api *a, const char *store)
+{
+    return store && store[0] ? store : a->default_store;
+}
+
+/* Is `item` (a medium, or an operation) about this image? */
+static bool names_image(const struct api *a, const json_t *item, const char *store, const char *name)
+{
+    return strcmp(json_text(item, "image"), name) == 0 &&
+           strcmp(store_or_default(a, json_text(item, "store")), store_or_default(a, store)) == 0;
+}
+
+static void add_user(json_t *drives, const char *drive)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach(drives, i, item)
+        if (strcmp(json_string_value(item), drive) == 0) return;
+    if (drives) json_array_append_new(drives, json_string(drive));
+}
+
+/* What is in a drive, or on its way into one. While that was never known, everything counts as in use: a medium that
+ * an earlier life of this service inserted may well be there. */
+static bool image_in_use(void *owner, const char *store, const char *name, json_t *ret_drives, bool *ret_writable)
+{
+    const struct api *a = owner;
+    cleanup_json json_t *drives = gadget_client_drives(a->gadget);
+    cleanup_json json_t *operations = gadget_client_operations(a->gadget);
+    bool used = !drives, writable = !drives;
+    size_t i;
+    json_t *item;
+    json_array_foreach(drives, i, item) {
+        const json_t *medium = json_object_get(item, "medium");
+        if (!names_image(a, medium, store, name)) continue;
+        used = true;
+        writable |= !json_flag(medium, "readonly");
+        add_user(ret_drives, json_text(item, "name"));
+    }
+    json_array_foreach(operations, i, item) {
+        if (mirror_is_finished(item) || !names_image(a, item, store, name)) continue;
+        used = true;
+        writable |= !json_flag(item, "readonly");
+        add_user(ret_drives, json_text(item, "drive"));
+    }
+    if (ret_writable) *ret_writable = writable;
+    return used;
+}
+
+/* ---- start and end ---- */
+
+struct api *api_new(const char *gadget_socket, struct library *lib, const struct api_history *history, struct err *e)
+{
+    struct api *a = calloc(1, sizeof *a);
+    if (a) a->events = events_new();
+    if (!a || !a->events) {
+        free(a);
+        err_set(e, ERR_UNAVAILABLE, "Out of memory");
+        return NULL;
+    }
+    a->history = *history;
+    a->started_at = clock_boot_ms();
+    a->version = TRAYD_VERSION;
+    cleanup_json json_t *stores = library_stores(lib); /* the first is the default */
+    snprintf(a->default_store, sizeof a->default_store, "%s", json_text(json_array_get(stores, 0), "name"));
+
+    /* From here on the client's thread calls us; it needs no more than stands above. */
+    const struct gadget_listener listener = {a, on_drive, on_operation, on_system, on_host_ejected, on_synced};
+    a->gadget = gadget_client_new(gadget_socket, &listener, e);
+    if (!a->gadget) {
+        api_free(a);
+        return NULL;
+    }
+    a->library = lib;
+    library_set_usage(lib, &(struct library_usage){a, image_in_use});
+    library_set_listener(lib, on_image, a);
+    return a;
+}
+
+void api_stop(struct api *a)
+{
+    events_stop(a->events);
+    gadget_client_stop(a->gadget);
+}
+
+void api_free(struct api *a)
+{
+    if (!a) return;
+    if (a->library) {
+        library_set_listener(a->library, NULL, NULL);
+        library_set_usage(a->library, NULL);
+    }
+    gadget_client_free(a->gadget);
+    events_free(a->events);
+    free(a);
+}

@@ -1,0 +1,38 @@
+/*
+ * api.h - the service behind the routes: it composes drives (gadget/) and images (images/).
+ *
+ * What the handlers need from below is given here once, at start. What belongs to server/ (SQLite) comes as a table
+ * of functions, since api/ may not include it.
+ */
+#pragma once
+
+#include "api/events.h"
+#include "api/http.h"
+#include "gadget/client.h"
+#include "images/library.h"
+
+/* Durable history of operations; implemented by server/store_operations.c. Thread-safe. */
+struct api_history {
+    void *owner;
+    void (*put)(void *owner, const json_t *operation);          /* insert or replace by "id" */
+    json_t *(*get)(void *owner, const char *id);                /* NULL if unknown */
+    /* Newest first, `drive` and `state` may be NULL; at most `limit`, those older than the operation `after` (may be NULL). */
+    json_t *(*list)(void *owner, const char *drive, const char *state, int limit, const char *after, struct err *e);
+};
+
+struct api {
+    struct gadget_client *gadget;
+    struct library *library;
+    struct events *events;
+    struct api_history history;
+    msec started_at;               /* boot time */
+    const char *version;
+    char default_store[STORE_NAME_MAX];
+};
+
+/* `lib` and what `history` points to must live longer; the service sets the library's usage and listener. */
+struct api *api_new(const char *gadget_socket, struct library *lib, const struct api_history *history, struct err *e);
+
+/* Ends all waiting in handlers and streams, so that the transport can stop: they answer at once from now on. */
+void api_stop(struct api *a);
+void api_free(struct api *a); /* after the transport has stopped */

@@ -1,0 +1,36 @@
+/*
+ * handlers.h - one function for each operation of openapi.json, named api_ and its operationId.
+ *
+ * The generated table (gen_routes.py) refers to them through these declarations: an operation without a handler, or
+ * with one of the wrong kind, does not compile or link. Each is described where it is defined.
+ */
+#pragma once
+
+#include "api/api.h"
+
+/* drives.c */
+extern api_handler api_list_drives, api_get_drive, api_get_medium, api_put_medium, api_delete_medium;
+
+/* operations.c */
+extern api_handler api_list_operations, api_get_operation, api_cancel_operation, api_force_operation;
+
+/* images.c, image_content.c, image_upload.c */
+extern api_handler api_list_images, api_get_image, api_delete_image;
+extern api_handler api_get_image_content, api_head_image_content;
+extern api_opener api_put_image;
+
+/* stores.c */
+extern api_handler api_list_stores, api_get_store;
+
+/* events_stream.c */
+extern api_handler api_stream_events;
+
+/* gadget.c */
+extern api_handler api_reattach_gadget, api_attach_gadget, api_detach_gadget;
+
+/* system.c */
+extern api_handler api_get_system, api_get_openapi, api_get_health, api_get_readiness;
+
+/* openapi.json without its blanks, from the generated file. */
+extern const unsigned char api_openapi_json[];
+extern const size_t api_openapi_json_len;

@@ -1,0 +1,104 @@
+#include "api/images.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "api/conditions.h"
+#include "api/handlers.h"
+#include "api/query.h"
+
+#define LIMIT_DEFAULT 100
+#define LIMIT_MAX 1000
+
+static const char *const sort_names[] = {"name", "-name", "size", "-size", "modified", "-modified", NULL};
+
+int images_store(const struct api_request *rq, const char **ret, struct err *e)
+{
+    *ret = "";
+    const struct query_param params[] = {{.name = "store", .kind = QUERY_TEXT, .ret = ret}};
+    return query_read(rq, params, ARRAY_LEN(params), e);
+}
+
+int images_if_match(struct api *a, const struct api_request *rq, const char *store, const char *name,
+                    char ret_etag[80], struct err *e)
+{
+    struct etag_list list;
+    struct library_content content;
+    const char *header = rq->header(rq, "If-Match");
+    ret_etag[0] = '\0';
+    if (!header) return 0;
+    if (etag_list_parse("If-Match", header, &list, e) < 0) return -1;
+    if (list.only[0]) {
+        snprintf(ret_etag, 80, "%s", list.only);
+        return 0;
+    }
+    if (library_content_open(a->library, store, name, &content, e) < 0) {
+        if (e->code == ERR_NOT_FOUND || e->code == ERR_IMAGE_MISSING) e->code = ERR_PRECONDITION;
+        return -1;
+    }
+    close(content.fd);
+    if (!content.etag[0]) return err_set(e, ERR_IMAGE_IN_USE, "\"%s\" is writable in a drive", name);
+    if (!etag_list_has(header, content.etag, false))
+        return err_set(e, ERR_PRECONDITION, "The ETag of \"%s\" is %s", name, content.etag);
+    snprintf(ret_etag, 80, "%s", content.etag);
+    return 0;
+}
+
+int images_usage_known(struct api *a, struct err *e)
+{
+    cleanup_json json_t *drives = gadget_client_drives(a->gadget);
+    if (drives) return 0;
+    return err_set(e, ERR_UNAVAILABLE,
+                   "Nobody knows whether the image is in a drive: trayd-gadget was not reached since the start");
+}
+
+/* GET /api/v1/images */
+void api_list_images(struct api *a, const struct api_request *rq, struct api_response *rs)
+{
+    struct err e;
+    struct library_query query = {0};
+    int64_t limit = LIMIT_DEFAULT;
+    const struct query_param params[] = {
+        {.name = "store", .kind = QUERY_TEXT, .ret = &query.store},
+        {.name = "q", .kind = QUERY_TEXT, .ret = &query.search},
+        {.name = "sort", .kind = QUERY_CHOICE, .ret = &query.sort, .choices = sort_names},
+        {.name = "limit", .kind = QUERY_NUMBER, .ret = &limit, .min = 1, .max = LIMIT_MAX},
+        {.name = "after", .kind = QUERY_TEXT, .ret = &query.after},
+    };
+    json_t *page = NULL;
+    if (query_read(rq, params, ARRAY_LEN(params), &e) == 0) {
+        query.limit = (int)limit;
+        page = library_list(a->library, &query, &e);
+    }
+    if (page)
+        api_json(rs, 200, page);
+    else
+        api_problem(rs, &e);
+}
+
+/* GET /api/v1/images/{image} */
+void api_get_image(struct api *a, const struct api_request *rq, struct api_response *rs)
+{
+    struct err e;
+    const char *store;
+    json_t *image = NULL;
+    if (images_store(rq, &store, &e) == 0) image = library_get(a->library, store, rq->params[0], &e);
+    if (image)
+        api_json(rs, 200, image);
+    else
+        api_problem(rs, &e);
+}
+
+/* DELETE /api/v1/images/{image} */
+void api_delete_image(struct api *a, const struct api_request *rq, struct api_response *rs)
+{
+    struct err e;
+    const char *store, *name = rq->params[0];
+    char etag[80];
+    if (images_store(rq, &store, &e) < 0 || images_usage_known(a, &e) < 0 ||
+        images_if_match(a, rq, store, name, etag, &e) < 0 ||
+        library_delete(a->library, store, name, etag[0] ? etag : NULL, &e) < 0)
+        api_problem(rs, &e);
+    else
+        rs->status = 204;
+}

@@ -1,0 +1,21 @@
+/*
+ * stores.c - the directories that hold images.
+ */
+#include "api/handlers.h"
+
+/* GET /api/v1/stores */
+void api_list_stores(struct api *a, attr_unused const struct api_request *rq, struct api_response *rs)
+{
+    api_json(rs, 200, json_pack("{s:o}", "stores", library_stores(a->library)));
+}
+
+/* GET /api/v1/stores/{store} */
+void api_get_store(struct api *a, const struct api_request *rq, struct api_response *rs)
+{
+    struct err e;
+    json_t *store = library_store(a->library, rq->params[0], &e);
+    if (store)
+        api_json(rs, 200, store);
+    else
+        api_problem(rs, &e);
+}

@@ -1,0 +1,48 @@
+#include "base/store_config.h"
+
+#include <string.h>
+
+#define KEY(k, kind_, ...) {.name = #k, .kind = kind_, .offset = offsetof(struct store_config, k), __VA_ARGS__}
+
+const struct config_key store_config_keys[] = {
+    KEY(name, CONFIG_TEXT, .size = STORE_NAME_MAX, .required = true, .line_offset = offsetof(struct store_config, line),
+        .help = "name in URLs: letters, digits, '-' and '_'"),
+    KEY(path, CONFIG_TEXT, .size = STORE_PATH_MAX, .required = true, .help = "absolute path of the directory"),
+    KEY(readonly, CONFIG_FLAG, .help = "true: trayd never writes here"),
+    {0},
+};
+
+static int check_one(const struct store_config *s, const char *config_path, struct err *e)
+{
+    if (!s->name[0] || strspn(s->name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != strlen(s->name))
+        return err_set(e, ERR_BAD_REQUEST, "%s:%d: the store's name \"%s\" may have only letters, digits, '-' and '_'",
+                       config_path, s->line, s->name);
+    if (s->path[0] != '/')
+        return err_set(e, ERR_BAD_REQUEST, "%s:%d: the path of store \"%s\" must be absolute, not \"%s\"", config_path,
+                       s->line, s->name, s->path);
+    return 0;
+}
+
+int store_list_check(struct store_list *list, const char *config_path, struct err *e)
+{
+    if (list->count == 0) {
+        list->items[0] = (struct store_config){.name = "main", .path = "/srv/trayd/images"};
+        list->count = 1;
+    }
+    for (size_t i = 0; i < list->count; i++) {
+        if (check_one(&list->items[i], config_path, e) < 0) return -1;
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(list->items[i].name, list->items[k].name) == 0)
+                return err_set(e, ERR_BAD_REQUEST, "%s:%d: there are two stores named \"%s\"", config_path,
+                               list->items[i].line, list->items[i].name);
+    }
+    return 0;
+}
+
+const struct store_config *store_list_find(const struct store_list *list, const char *name)
+{
+    if (!name[0]) return list->count ? &list->items[0] : NULL;
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->items[i].name, name) == 0) return &list->items[i];
+    return NULL;
+}

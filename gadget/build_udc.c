@@ -1,0 +1,136 @@
+#include "gadget/build_udc.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/parse.h"
+#include "gadget/build.h"
+
+#define UDC_CLASS "/sys/class/udc"
+#define USER_MAX 128
+
+/* The name of the gadget that uses the controller, "" for none. Returns -1 where there is no such controller. */
+static int user_of(const char *udc, char ret[USER_MAX])
+{
+    char path[sizeof UDC_CLASS + NAME_BYTES_MAX + 16];
+    snprintf(path, sizeof path, UDC_CLASS "/%s/function", udc);
+    return fd_read_line(path, ret, USER_MAX) < 0 ? -1 : 0;
+}
+
+static int is_udc(const struct dirent *d)
+{
+    return d->d_name[0] != '.' && strlen(d->d_name) < UDC_NAME_MAX;
+}
+
+/* Calls `each` for every controller, in the order of their names, until it returns true. */
+static bool each_udc(bool (*each)(void *ctx, const char *udc, const char *user), void *ctx)
+{
+    struct dirent **names;
+    char user[USER_MAX];
+    bool found = false;
+    int count = scandir(UDC_CLASS, &names, is_udc, versionsort);
+    if (count < 0) return false;
+    for (int i = 0; i < count; i++) {
+        if (!found && user_of(names[i]->d_name, user) == 0) found = each(ctx, names[i]->d_name, user);
+        free(names[i]);
+    }
+    free(names);
+    return found;
+}
+
+struct search {
+    const char *user;        /* whose controller is looked for; "": nobody's */
+    char udc[UDC_NAME_MAX];
+    char other[UDC_NAME_MAX], other_user[USER_MAX]; /* one that was passed over */
+};
+
+static bool is_used_by(void *ctx, const char *udc, const char *user)
+{
+    struct search *s = ctx;
+    if (strcmp(user, s->user) == 0) {
+        snprintf(s->udc, sizeof s->udc, "%s", udc);
+        return true;
+    }
+    snprintf(s->other, sizeof s->other, "%s", udc);
+    snprintf(s->other_user, sizeof s->other_user, "%s", user);
+    return false;
+}
+
+bool udc_of_gadget(const struct gadget_config *c, char ret[UDC_NAME_MAX])
+{
+    struct search s = {.user = c->name};
+    each_udc(is_used_by, &s);
+    memcpy(ret, s.udc, UDC_NAME_MAX);
+    return ret[0] != '\0';
+}
+
+/* "gadget g1" where configfs has it, else "the driver ..." of an old-style gadget module. */
+static int in_use(const struct gadget_config *c, const char *udc, const char *user, struct err *e)
+{
+    char dir[STORE_PATH_MAX + USER_MAX + 16];
+    snprintf(dir, sizeof dir, "%s/usb_gadget/%s", c->configfs, user);
+    bool in_configfs = access(dir, F_OK) == 0;
+    return err_set(e, ERR_GADGET_DETACHED, "The USB device controller %s is already in use by %s \"%s\"%s%s", udc,
+                   in_configfs ? "the gadget" : "the gadget driver", user, in_configfs ? " in " : "",
+                   in_configfs ? dir : "");
+}
+
+int udc_choose(const struct gadget_config *c, char ret[UDC_NAME_MAX], struct err *e)
+{
+    struct search s = {.user = ""};
+    ret[0] = '\0';
+    if (!c->udc[0]) {
+        if (!each_udc(is_used_by, &s) && s.other[0]) return in_use(c, s.other, s.other_user, e);
+        memcpy(ret, s.udc, UDC_NAME_MAX);
+        return 0;
+    }
+    if (user_of(c->udc, s.other_user) < 0) return 0; /* not there yet */
+    if (s.other_user[0]) return in_use(c, c->udc, s.other_user, e);
+    memcpy(ret, c->udc, UDC_NAME_MAX);
+    return 0;
+}
+
+static int write_udc(const struct gadget_config *c, const char *text)
+{
+    char path[2 * STORE_PATH_MAX];
+    build_gadget_dir(c, path, sizeof path - sizeof "/UDC");
+    strcat(path, "/UDC");
+    cleanup_close int fd = open(path, O_WRONLY | O_CLOEXEC);
+    return fd < 0 ? -1 : fd_write_full(fd, text, strlen(text));
+}
+
+static int bind_failed(const struct gadget_config *c, const char *udc, int errnum, struct err *e)
+{
+    char user[USER_MAX];
+    if (user_of(udc, user) < 0)
+        return err_set_errno(e, ERR_GADGET_DETACHED, errnum, "The USB device controller %s has gone", udc);
+    if (user[0]) return in_use(c, udc, user, e);
+    if (errnum == EINVAL || errnum == ENODEV || errnum == ENOSPC) /* what functions say that find no endpoint */
+        return err_set_errno(e, ERR_GADGET_DETACHED, errnum,
+                             "The kernel cannot bind the gadget to %s: most often it has too few endpoints for %zu "
+                             "functions; let drives share one (function = \"...\"), or leave a function out",
+                             udc, build_function_count(c) + c->functions_count);
+    return err_set_errno(e, ERR_GADGET_DETACHED, errnum, "Cannot bind the gadget to the USB device controller %s", udc);
+}
+
+int udc_bind(const struct gadget_config *c, const char *udc, struct err *e)
+{
+    char user[USER_MAX];
+    if (write_udc(c, udc) < 0) return bind_failed(c, udc, errno, e);
+    if (user_of(udc, user) == 0 && strcmp(user, c->name) == 0) return 0;
+    return err_set(e, ERR_GADGET_DETACHED, "The kernel took %s for the gadget's UDC, but does not show it bound", udc);
+}
+
+int udc_unbind(const struct gadget_config *c, struct err *e)
+{
+    char udc[UDC_NAME_MAX];
+    /* A newline: an empty write is not noticed. ENODEV: it was not bound; ENOENT: there is no gadget. */
+    if (write_udc(c, "\n") < 0 && errno != ENODEV && errno != ENOENT)
+        return err_set_errno(e, ERR_INTERNAL, errno, "Cannot unbind the gadget %s", c->name);
+    if (!udc_of_gadget(c, udc)) return 0;
+    return err_set(e, ERR_INTERNAL, "The kernel unbound the gadget %s, but still shows it bound to %s", c->name, udc);
+}

@@ -1,0 +1,83 @@
+/*
+ * daemon.h - trayd-gadget's inside: the drives, the engine that plays them, and everything that connects the two.
+ *
+ * One thread, one event loop. daemon.c feeds the drive machines and carries out what they decide; operations.c keeps
+ * the records, reattach.c leads the gadget through unbind and bind, state_file.c keeps what must survive, view.c makes
+ * JSON, and socket.c talks with trayd.
+ */
+#pragma once
+
+#include "gadget/engine.h"
+#include "gadget/evidence.h"
+#include "gadget/images.h"
+#include "gadget/operations.h"
+#include "gadget/reattach.h"
+
+struct medium_info {               /* what people want to know of a medium, and how to recognise it */
+    uint64_t device, inode, size;
+    msec inserted_real;            /* 0: before we knew */
+    char by[OPERATION_BY_MAX];
+};
+
+struct unit {                      /* a drive with all that belongs to it */
+    struct daemon *daemon;
+    size_t index;
+    const struct drive_config *config;
+    struct drive machine;
+    struct evidence evidence;
+    struct engine_sample sample;   /* the last one */
+    struct medium_info medium;     /* of machine.medium */
+    struct medium_info opened;     /* of the image that was opened last, while opening_for runs */
+    image_key opened_image;
+    bool opened_readonly;
+    image_key held_image;          /* images_hold()'s */
+    struct drive_action deferred;  /* withheld while the gadget is reattached */
+    struct drive_action acting;    /* given to the engine */
+    msec acting_since;
+    struct err last_error;         /* of the engine's last result */
+    char stuck_text[200];
+    struct loop_timer wake, sample_timer;
+    msec told_at;                  /* evidence was last told to the listeners */
+    char resumed[OPERATION_ID_LEN + 1]; /* operation of an earlier process, to be ended when the kernel was seen */
+    enum drive_do resumed_doing;
+};
+
+struct daemon {
+    const struct gadget_config *config;
+    struct loop *loop;
+    struct engine *engine;
+    struct images *images;
+    struct operations *operations;
+    struct unit units[DRIVES_MAX];
+    size_t units_len;
+    struct reattach reattach;
+    struct engine_link link;
+    char incarnation[17], boot_id[40];
+    bool started;                  /* GADGET_START has come back */
+    enum gadget_found found;
+    char differences[1024];
+    struct err start_error;        /* of GADGET_START */
+    msec unbound_since;            /* boot time; 0: bound */
+    char *saved_state;             /* the state file as last written */
+    struct gadget_socket *socket;
+};
+
+/* ---- requests, from the socket. 0, or -1 with *e. ---- */
+
+int daemon_submit(struct daemon *d, size_t drive, const struct drive_request *rq, const char *by, struct operation **ret, struct err *e);
+int daemon_cancel(struct daemon *d, struct operation *op, struct err *e);
+int daemon_hurry(struct daemon *d, struct operation *op, struct err *e);
+int daemon_find_drive(const struct daemon *d, const char *name); /* -1 if there is none */
+
+/* ---- life ---- */
+
+/* simulation: path of the control socket of the simulated host, or NULL for the kernel. */
+struct daemon *daemon_new(const struct gadget_config *c, struct loop *l, const char *simulation, struct err *e);
+void daemon_free(struct daemon *d);
+
+/* ---- for reattach.c, state_file.c and socket.c ---- */
+
+void daemon_feed(struct unit *u, struct drive_event *ev);
+void daemon_release_deferred(struct daemon *d);
+void daemon_tell_drive(struct unit *u);
+void daemon_tell_system(struct daemon *d);

@@ -1,0 +1,66 @@
+/*
+ * operations.h - the record of each operation: who asked for what, each step that was taken, and how it ended.
+ *
+ * The drive machine knows operations by key only; everything that a client wants to read of them is here. Unfinished
+ * operations are kept without bound (the queues bound them), finished ones for a trayd that was away, oldest dropped
+ * first. Times ending in _real are CLOCK_REALTIME, the others CLOCK_BOOTTIME.
+ */
+#pragma once
+
+#include "gadget/images.h"
+
+#define OPERATION_ID_LEN 20        /* hexadecimal digits: 48 bits of milliseconds, 32 random */
+#define OPERATION_STEPS_MAX 16     /* a ladder has five rungs; equal steps in a row count as one */
+#define OPERATION_BY_MAX 64        /* bytes of a user's name */
+
+struct operation_step {
+    const char *rung;              /* a name of drive_do_names, or of what was waited for */
+    const char *outcome;           /* "done", "busy", an error's code; NULL while it is under way */
+    msec started_real, started_at, duration;
+    unsigned times;                /* equal steps in a row */
+};
+
+struct operation {
+    char id[OPERATION_ID_LEN + 1];
+    op_key key;
+    size_t drive;
+    char by[OPERATION_BY_MAX];
+    struct drive_request rq;       /* as asked; image held */
+    bool type_given;
+    enum op_state state;
+    struct err err;                /* of a failure: code and sentence */
+    unsigned facts;                /* enum drive_fact */
+    struct drive_evidence evidence;
+    msec accepted_real, started_real, finished_real, emptied_real, durable_real;
+    struct operation_step steps[OPERATION_STEPS_MAX];
+    size_t steps_len;
+    enum op_phase phase;           /* as last seen, to make steps of the waiting phases */
+    struct operation *next;        /* newest first */
+};
+
+struct operations;
+
+struct operations *operations_new(struct images *images, size_t keep_finished);
+void operations_free(struct operations *o);
+
+/* A new record with a new id and key; NULL when out of memory. */
+struct operation *operations_add(struct operations *o, size_t drive, const struct drive_request *rq, const char *by);
+/* A record of an earlier process, with the id that it had. */
+struct operation *operations_restore(struct operations *o, const char *id, size_t drive, const struct drive_request *rq, const char *by);
+void operations_drop(struct operations *o, struct operation *op); /* refused: as if it had never been */
+
+struct operation *operations_by_id(struct operations *o, const char *id);
+struct operation *operations_by_key(struct operations *o, op_key key);
+struct operation *operations_first(struct operations *o); /* newest; go on by ->next */
+
+/* Steps: begin ends the step under way, if there is one, with "done". `rung` must be static. */
+void operation_step_begin(struct operation *op, const char *rung, msec now);
+void operation_step_end(struct operation *op, const char *outcome, msec now);
+
+/* Takes note of a phase: a waiting one becomes a step, a rung's name is used for those with an action. */
+void operation_note_phase(struct operation *op, enum op_phase phase, msec now);
+
+/* Marks it finished and forgets the oldest finished ones beyond those kept. */
+void operations_finish(struct operations *o, struct operation *op, enum op_state state, msec now);
+
+bool operation_is_finished(const struct operation *op);

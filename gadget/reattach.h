@@ -1,0 +1,36 @@
+/*
+ * reattach.h - leading the whole gadget through unbind, a held pause, and bind.
+ *
+ *   IDLE -> DRAINING (no new action; those under way may end) -> UNBINDING -> HOLDING -> BINDING -> SETTLING -> IDLE
+ *
+ * It disturbs every function of the gadget, so it is refused while another drive has a writable medium that the host
+ * wrote to or may have locked (unless allowed), and while a thread waits for its storage.
+ */
+#pragma once
+
+#include "gadget/engine.h"
+
+struct daemon;
+
+enum reattach_state { REATTACH_IDLE, REATTACH_DRAINING, REATTACH_UNBINDING, REATTACH_HOLDING, REATTACH_BINDING, REATTACH_SETTLING };
+enum reattach_order { REATTACH_FULL, REATTACH_ONLY_DETACH, REATTACH_ONLY_ATTACH };
+
+typedef void reattach_done(void *owner, const struct err *e); /* e->code ERR_NONE: it went well */
+
+struct reattach {
+    enum reattach_state state;
+    enum reattach_order order;
+    struct loop_timer timer;
+    reattach_done *done;
+    void *owner;
+};
+
+#define NO_DRIVE SIZE_MAX
+
+void reattach_init(struct daemon *d);
+/* `for_drive` is the drive that asked, NO_DRIVE for a person. Returns 0 and calls done() later, or -1 with *e. */
+int reattach_begin(struct daemon *d, enum reattach_order order, size_t for_drive, bool allow_collateral,
+                   reattach_done *done, void *owner, struct err *e);
+bool reattach_under_way(const struct daemon *d);
+void reattach_look(struct daemon *d);                                  /* an action has ended, or the link changed */
+void reattach_result(struct daemon *d, const struct gadget_result *r); /* of GADGET_BIND and GADGET_UNBIND */

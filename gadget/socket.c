@@ -1,0 +1,294 @@
+#include "gadget/socket.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "base/log.h"
+#include "gadget/client.h"
+#include "gadget/request.h"
+#include "gadget/view.h"
+
+struct client {
+    struct gadget_socket *socket;
+    struct loop_watch watch;
+    int fd;                        /* -1: this place is free */
+    bool hello;                    /* wants events */
+};
+
+struct waiting_order {             /* the gadget order under way, and who is told when it is done */
+    struct client *client;
+    int64_t id;
+};
+
+struct gadget_socket {
+    struct daemon *daemon;
+    int fd;
+    uid_t peer;
+    char path[108];
+    struct loop_watch watch;
+    struct client clients[GADGET_CLIENTS_MAX];
+    struct waiting_order order;
+    char *packet;                  /* GADGET_MESSAGE_MAX bytes */
+};
+
+static void close_client(struct client *c)
+{
+    loop_remove(c->socket->daemon->loop, &c->watch);
+    close(c->fd);
+    c->fd = -1;
+    c->hello = false;
+    if (c->socket->order.client == c) c->socket->order.client = NULL;
+}
+
+/* A client that does not read is let go: it will come back and say hello, and then knows all again. */
+static void send_text(struct client *c, const char *text)
+{
+    if (send(c->fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) return;
+    log_warning("a client of the gadget's socket does not read its messages (%s); it is disconnected", strerror(errno));
+    close_client(c);
+}
+
+static void answer(struct client *c, int64_t id, const char *member, json_t *body)
+{
+    cleanup_json json_t *message = json_object();
+    json_put_int(message, "id", id);
+    json_put(message, member, body);
+    cleanup_free char *text = json_dumps(message, JSON_COMPACT);
+    if (text) send_text(c, text);
+}
+
+static void answer_error(struct client *c, int64_t id, const struct err *e, const struct drive_evidence *evidence)
+{
+    json_t *body = json_object();
+    json_put_text(body, "code", err_name(e->code));
+    json_put_text(body, "detail", e->text);
+    if (evidence) json_put(body, "evidence", view_evidence(evidence));
+    answer(c, id, "error", body);
+}
+
+/* ---- events ------------------------------------------------------------------------------------------------------ */
+
+void gadget_socket_announce(struct gadget_socket *s, const char *kind, json_t *message)
+{
+    cleanup_json json_t *owned = message;
+    json_put_text(owned, "event", kind);
+    cleanup_free char *text = NULL;
+    for (size_t i = 0; s && i < GADGET_CLIENTS_MAX; i++) {
+        if (s->clients[i].fd < 0 || !s->clients[i].hello) continue;
+        if (!text) text = json_dumps(owned, JSON_COMPACT);
+        if (text) send_text(&s->clients[i], text);
+    }
+}
+
+void gadget_socket_tell(struct gadget_socket *s, const char *kind, json_t *body)
+{
+    json_t *message = json_object();
+    json_put(message, kind, body);
+    gadget_socket_announce(s, kind, message);
+}
+
+/* ---- requests ---------------------------------------------------------------------------------------------------- */
+
+static json_t *with_operation(const struct daemon *d, const struct operation *op)
+{
+    json_t *ok = json_object();
+    json_put(ok, "operation", view_operation(d, op));
+    return ok;
+}
+
+static void do_hello(struct client *c, int64_t id)
+{
+    struct daemon *d = c->socket->daemon;
+    json_t *ok = json_object(), *drives = json_array(), *operations = json_array();
+    for (size_t i = 0; i < d->units_len; i++) json_array_append_new(drives, view_drive(d, i, clock_boot_ms()));
+    for (const struct operation *op = operations_first(d->operations); op; op = op->next)
+        json_array_insert_new(operations, 0, view_operation(d, op));
+    json_put(ok, "system", view_system(d));
+    json_put(ok, "drives", drives);
+    json_put(ok, "operations", operations);
+    c->hello = true;
+    answer(c, id, "ok", ok);
+}
+
+static void on_order_done(void *owner, const struct err *e)
+{
+    struct gadget_socket *s = owner;
+    struct client *c = s->order.client;
+    s->order.client = NULL;
+    if (!c) return;
+    if (e->code) {
+        answer_error(c, s->order.id, e, NULL);
+        return;
+    }
+    json_t *ok = json_object();
+    json_put(ok, "system", view_system(s->daemon));
+    answer(c, s->order.id, "ok", ok);
+}
+
+static void do_order(struct client *c, int64_t id, const struct gadget_request *rq)
+{
+    static const char *const orders[] = {"reattach", "detach", "attach", NULL}; /* as enum reattach_order */
+    struct daemon *d = c->socket->daemon;
+    struct err e;
+    int order = word_index(orders, rq->order);
+    if (order < 0) {
+        err_set(&e, ERR_BAD_REQUEST, "\"order\" is \"%s\"; it must be \"reattach\", \"detach\" or \"attach\"", rq->order);
+        answer_error(c, id, &e, NULL);
+        return;
+    }
+    struct waiting_order before = c->socket->order;
+    c->socket->order = (struct waiting_order){.client = c, .id = id};
+    if (reattach_begin(d, (enum reattach_order)order, NO_DRIVE, rq->rq.allow_collateral, on_order_done, c->socket, &e) == 0) {
+        log_info("%s of the gadget, by %s", rq->order, rq->by);
+        return;
+    }
+    c->socket->order = before;
+    answer_error(c, id, &e, NULL);
+}
+
+static void do_request(struct client *c, int64_t id, const struct gadget_request *rq)
+{
+    struct daemon *d = c->socket->daemon;
+    struct operation *op = rq->operation;
+    struct err e;
+    int result;
+    if (strcmp(rq->what, "hello") == 0) {
+        do_hello(c, id);
+        return;
+    }
+    if (strcmp(rq->what, "gadget") == 0) {
+        do_order(c, id, rq);
+        return;
+    }
+    if (strcmp(rq->what, "cancel") == 0)
+        result = daemon_cancel(d, op, &e);
+    else if (strcmp(rq->what, "force") == 0)
+        result = daemon_hurry(d, op, &e);
+    else
+        result = daemon_submit(d, rq->drive, &rq->rq, rq->by, &op, &e);
+    if (result < 0)
+        answer_error(c, id, &e, op ? &d->units[op->drive].machine.evidence : &d->units[rq->drive].machine.evidence);
+    else
+        answer(c, id, "ok", with_operation(d, op));
+}
+
+static void on_message(struct client *c, const char *text, size_t len)
+{
+    struct gadget_request rq;
+    struct err e;
+    cleanup_json json_t *message = json_parse_object(text, len, GADGET_MESSAGE_MAX, &e);
+    int64_t id = message ? json_int(message, "id", -1) : -1;
+    if (!message || gadget_request_read(c->socket->daemon, message, &rq, &e) < 0)
+        answer_error(c, id, &e, NULL);
+    else
+        do_request(c, id, &rq);
+}
+
+static void on_readable(struct loop_watch *w, attr_unused uint32_t events)
+{
+    struct client *c = w->owner;
+    ssize_t n = recv(c->fd, c->socket->packet, GADGET_MESSAGE_MAX, MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (n <= 0)
+        close_client(c);
+    else
+        on_message(c, c->socket->packet, (size_t)n);
+}
+
+/* ---- connections ------------------------------------------------------------------------------------------------- */
+
+static bool may_connect(const struct gadget_socket *s, int fd)
+{
+    struct ucred peer;
+    socklen_t len = sizeof peer;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0) return false;
+    if (peer.uid == 0 || peer.uid == s->peer || peer.uid == geteuid()) return true;
+    log_warning("uid %u may not use the gadget's socket", (unsigned)peer.uid);
+    return false;
+}
+
+static void enlarge_buffer(int fd)
+{
+    int size = GADGET_MESSAGE_MAX;
+    if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) < 0)
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size); /* without privilege: as much as we may */
+}
+
+static void on_connection(struct loop_watch *w, attr_unused uint32_t events)
+{
+    struct gadget_socket *s = w->owner;
+    int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0) return;
+    struct client *c = s->clients;
+    while (c < s->clients + GADGET_CLIENTS_MAX && c->fd >= 0) c++;
+    if (c == s->clients + GADGET_CLIENTS_MAX || !may_connect(s, fd)) {
+        close(fd);
+        return;
+    }
+    enlarge_buffer(fd);
+    *c = (struct client){.socket = s, .fd = fd};
+    if (loop_add(s->daemon->loop, &c->watch, fd, EPOLLIN, on_readable, c) < 0) close_client(c);
+}
+
+static int listen_on(struct gadget_socket *s, struct err *e)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    memcpy(a.sun_path, s->path, sizeof a.sun_path);
+    s->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (s->fd < 0) return err_set_errno(e, ERR_INTERNAL, errno, "Cannot make a socket");
+    unlink(s->path); /* main.c holds the lock: nobody else is listening there */
+    mode_t before = umask(0117);
+    int bound = bind(s->fd, (struct sockaddr *)&a, sizeof a);
+    umask(before);
+    if (bound < 0 || listen(s->fd, GADGET_CLIENTS_MAX) < 0)
+        return err_set_errno(e, ERR_INTERNAL, errno, "Cannot listen on %s", s->path);
+    struct passwd *user = getpwnam(s->daemon->config->user);
+    s->peer = user ? user->pw_uid : (uid_t)-1;
+    if (user && geteuid() == 0 && chown(s->path, (uid_t)-1, user->pw_gid) < 0)
+        return err_set_errno(e, ERR_INTERNAL, errno, "Cannot give %s to the group of %s", s->path, user->pw_name);
+    return 0;
+}
+
+struct gadget_socket *gadget_socket_new(struct daemon *d, struct err *e)
+{
+    struct gadget_socket *s = calloc(1, sizeof *s);
+    if (s) s->packet = malloc(GADGET_MESSAGE_MAX);
+    if (!s || !s->packet) {
+        free(s);
+        err_set(e, ERR_UNAVAILABLE, "Out of memory");
+        return NULL;
+    }
+    s->daemon = d;
+    s->fd = -1;
+    for (size_t i = 0; i < GADGET_CLIENTS_MAX; i++) s->clients[i].fd = -1;
+    snprintf(s->path, sizeof s->path, "%s", d->config->socket);
+    if (listen_on(s, e) < 0) {
+        gadget_socket_free(s);
+        return NULL;
+    }
+    if (loop_add(d->loop, &s->watch, s->fd, EPOLLIN, on_connection, s) < 0) {
+        err_set_errno(e, ERR_INTERNAL, errno, "Cannot watch %s", s->path);
+        gadget_socket_free(s);
+        return NULL;
+    }
+    return s;
+}
+
+void gadget_socket_free(struct gadget_socket *s)
+{
+    if (!s) return;
+    for (size_t i = 0; i < GADGET_CLIENTS_MAX; i++)
+        if (s->clients[i].fd >= 0) close_client(&s->clients[i]);
+    if (s->fd >= 0) {
+        loop_remove(s->daemon->loop, &s->watch);
+        close(s->fd);
+        unlink(s->path);
+    }
+    free(s->packet);
+    free(s);
+}

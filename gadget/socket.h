@@ -1,0 +1,20 @@
+/*
+ * socket.h - the unix socket on which trayd talks to us (protocol.md): clients, requests, events.
+ */
+#pragma once
+
+#include "base/json.h"
+
+#define GADGET_CLIENTS_MAX 8 /* trayd, one that is just being replaced, and some tools */
+
+struct daemon;
+struct gadget_socket;
+
+struct gadget_socket *gadget_socket_new(struct daemon *d, struct err *e);
+void gadget_socket_free(struct gadget_socket *s); /* NULL is fine */
+
+/* Sends {"event": kind, kind: body} to every client that said hello. Takes body. `s` may be NULL: nobody listens yet. */
+void gadget_socket_tell(struct gadget_socket *s, const char *kind, json_t *body);
+
+/* The same for a message that is complete but for its "event". Takes it. */
+void gadget_socket_announce(struct gadget_socket *s, const char *kind, json_t *message);

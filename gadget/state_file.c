@@ -1,0 +1,171 @@
+#include "gadget/state_file.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+
+#define STATE_FILE_MAX (1 << 20) /* 16 drives with full queues and long names */
+#define STATE_VERSION 1
+
+static void path_of(const struct daemon *d, char path[STORE_PATH_MAX + 16])
+{
+    snprintf(path, STORE_PATH_MAX + 16, "%s/gadget.state", d->config->runtime_dir);
+}
+
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
+
+static json_t *medium_json(const struct unit *u, const struct images *images)
+{
+    const struct image_ref *ref = images_ref(images, u->machine.medium.image);
+    if (!u->machine.medium.image) return NULL;
+    json_t *m = json_object();
+    json_put_text(m, "store", ref ? ref->store : "");
+    json_put_text(m, "name", ref ? ref->name : "");
+    json_put_flag(m, "readonly", u->machine.medium.readonly);
+    json_put_int(m, "device", (json_int_t)u->medium.device);
+    json_put_int(m, "inode", (json_int_t)u->medium.inode);
+    json_put_int(m, "size", (json_int_t)u->medium.size);
+    json_put_int(m, "inserted_real", u->medium.inserted_real);
+    json_put_text(m, "by", u->medium.by);
+    json_put_int(m, "base_read", (json_int_t)u->evidence.base_read);
+    json_put_int(m, "base_written", (json_int_t)u->evidence.base_written);
+    return m;
+}
+
+static json_t *operation_json(const struct daemon *d, const struct operation *op)
+{
+    const struct image_ref *ref = images_ref(d->images, op->rq.image);
+    json_t *o = json_object();
+    json_put_text(o, "id", op->id);
+    json_put_text(o, "by", op->by);
+    json_put_int(o, "action", op->rq.action);
+    json_put_int(o, "mode", op->rq.mode);
+    json_put_int(o, "accepted_real", op->accepted_real);
+    json_put_int(o, "started_real", op->started_real);
+    json_put_flag(o, "readonly", op->rq.readonly);
+    json_put_text(o, "store", ref ? ref->store : "");
+    json_put_text(o, "name", ref ? ref->name : "");
+    return o;
+}
+
+static json_t *drive_json(struct daemon *d, const struct unit *u)
+{
+    json_t *drive = json_object(), *queue = json_array();
+    json_put_int(drive, "generation", (json_int_t)u->machine.generation);
+    json_put_flag(drive, "stale_host", u->machine.stale_host);
+    json_put_int(drive, "quarantine_until", u->machine.quarantine ? u->machine.quarantine_until : 0);
+    json_put_int(drive, "doing", u->machine.outstanding);
+    json_put(drive, "medium", medium_json(u, d->images));
+    for (size_t i = 0; i < u->machine.queue_len; i++) {
+        const struct operation *op = operations_by_key(d->operations, u->machine.queue[i].rq.op);
+        if (op) json_array_append_new(queue, operation_json(d, op));
+    }
+    json_put(drive, "operations", queue);
+    return drive;
+}
+
+void state_file_save(struct daemon *d)
+{
+    cleanup_json json_t *state = json_object();
+    json_t *drives = json_object();
+    json_put_int(state, "version", STATE_VERSION);
+    json_put_text(state, "boot_id", d->boot_id);
+    json_put_text(state, "incarnation", d->incarnation);
+    json_put_int(state, "unbound_since", d->unbound_since);
+    for (size_t i = 0; i < d->units_len; i++) json_put(drives, d->units[i].config->name, drive_json(d, &d->units[i]));
+    json_put(state, "drives", drives);
+
+    char *text = json_dumps(state, JSON_COMPACT | JSON_SORT_KEYS);
+    if (!text || (d->saved_state && strcmp(text, d->saved_state) == 0)) {
+        free(text);
+        return;
+    }
+    char path[STORE_PATH_MAX + 16];
+    struct err e;
+    path_of(d, path);
+    if (fd_replace_file(path, text, strlen(text), false, &e) < 0) {
+        log_error("%s", e.text);
+        free(text);
+        return;
+    }
+    free(d->saved_state);
+    d->saved_state = text;
+}
+
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
+
+static void load_medium(struct daemon *d, struct unit *u, const json_t *m)
+{
+    const char *name = json_text(m, "name");
+    image_key key = *name ? images_intern(d->images, json_text(m, "store"), name, NULL) : IMAGE_FOREIGN;
+    if (!key) key = IMAGE_FOREIGN; /* its store is no longer configured */
+    u->machine.medium = (struct drive_medium){.image = key, .readonly = json_flag(m, "readonly")};
+    images_hold(d->images, key);
+    u->held_image = key;
+    u->machine.loaded_since = clock_boot_ms(); /* nothing is known of the time between; the late side is safe */
+    u->medium.device = (uint64_t)json_int(m, "device", 0);
+    u->medium.inode = (uint64_t)json_int(m, "inode", 0);
+    u->medium.size = (uint64_t)json_int(m, "size", 0);
+    u->medium.inserted_real = json_int(m, "inserted_real", 0);
+    snprintf(u->medium.by, sizeof u->medium.by, "%s", json_text(m, "by"));
+    u->evidence.base_read = (uint64_t)json_int(m, "base_read", 0);
+    u->evidence.base_written = (uint64_t)json_int(m, "base_written", 0);
+    u->evidence.based = true;
+}
+
+static void load_operation(struct daemon *d, struct unit *u, const json_t *o, bool first)
+{
+    struct drive_request rq = {
+        .action = json_int(o, "action", 0) == OP_INSERT ? OP_INSERT : OP_EJECT,
+        .mode = json_int(o, "mode", 0) == EJECT_FORCED ? EJECT_FORCED : EJECT_ORDERLY,
+        .readonly = json_flag(o, "readonly"),
+    };
+    const char *id = json_text(o, "id");
+    if (strlen(id) != OPERATION_ID_LEN) return;
+    if (rq.action == OP_INSERT) rq.image = images_intern(d->images, json_text(o, "store"), json_text(o, "name"), NULL);
+    struct operation *op = operations_restore(d->operations, id, u->index, &rq, json_text(o, "by"));
+    if (!op) return;
+    op->accepted_real = json_int(o, "accepted_real", 0);
+    op->started_real = json_int(o, "started_real", 0);
+    if (first) {
+        snprintf(u->resumed, sizeof u->resumed, "%s", id);
+    } else {
+        err_set(&op->err, ERR_INTERRUPTED, "trayd-gadget was restarted before it was this operation's turn");
+        operations_finish(d->operations, op, OP_FAILED, clock_boot_ms());
+    }
+}
+
+static void load_drive(struct daemon *d, struct unit *u, const json_t *drive)
+{
+    drive_restore(&u->machine, json_flag(drive, "stale_host"), json_int(drive, "quarantine_until", 0),
+                  (uint64_t)json_int(drive, "generation", 0));
+    int64_t doing = json_int(drive, "doing", DO_NOTHING);
+    u->resumed_doing = doing > DO_NOTHING && doing <= DO_SYNC ? (enum drive_do)doing : DO_NOTHING;
+    const json_t *medium = json_object_get(drive, "medium"), *op;
+    if (json_is_object(medium)) load_medium(d, u, medium);
+    size_t i;
+    json_array_foreach(json_object_get(drive, "operations"), i, op) load_operation(d, u, op, i == 0);
+}
+
+bool state_file_load(struct daemon *d)
+{
+    char path[STORE_PATH_MAX + 16];
+    struct err e;
+    path_of(d, path);
+    cleanup_free char *text = malloc(STATE_FILE_MAX);
+    ssize_t len = text ? fd_read_text(path, text, STATE_FILE_MAX) : -1;
+    if (len < 0) return false;
+    cleanup_json json_t *state = json_parse_object(text, (size_t)len, STATE_FILE_MAX, &e);
+    if (!state) log_warning("%s: %s; it is ignored", path, e.text);
+    if (!state || json_int(state, "version", 0) != STATE_VERSION || strcmp(json_text(state, "boot_id"), d->boot_id) != 0)
+        return false;
+    snprintf(d->incarnation, sizeof d->incarnation, "%s", json_text(state, "incarnation"));
+    d->unbound_since = json_int(state, "unbound_since", 0);
+    for (size_t i = 0; i < d->units_len; i++) {
+        const json_t *drive = json_object_get(json_object_get(state, "drives"), d->units[i].config->name);
+        if (drive) load_drive(d, &d->units[i], drive);
+    }
+    return true;
+}

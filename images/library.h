@@ -1,0 +1,87 @@
+/*
+ * library.h - the images in the stores: listing, receiving, reading back, deleting.
+ *
+ * A library knows its stores from the configuration. What is on the disk is the truth; the library holds no list that
+ * could disagree with it. Images that are being received live under a temporary name in the hidden directory
+ * ".trayd" of their store and become visible by a rename, complete and synced.
+ *
+ * Thread-safe. A name is checked by name_check() and must be NFC; a store is "" (the default), "main" or
+ * "main/sub/folder".
+ */
+#pragma once
+
+#include "base/json.h"
+#include "base/store_config.h"
+
+struct library;
+
+/* Is this image in a drive, or about to be? The API answers from the gadget's mirror. */
+struct library_usage {
+    void *owner;
+    /* Adds to the image's JSON who uses it; returns true where it is in use. *ret_writable: by a writable medium. */
+    bool (*in_use)(void *owner, const char *store, const char *name, json_t *ret_drives, bool *ret_writable);
+};
+
+struct library *library_new(const struct store_list *stores, struct err *e);
+void library_free(struct library *l);
+void library_set_usage(struct library *l, const struct library_usage *u);
+
+/* Called on each change with the image's JSON ({"name", "store", ..., "deleted": true} when it is gone). */
+void library_set_listener(struct library *l, void (*changed)(void *owner, const json_t *image), void *owner);
+
+struct library_query {
+    const char *store;  /* NULL: all stores */
+    const char *search; /* part of the name, case-insensitive; NULL: any */
+    const char *sort;   /* "name", "size", "modified"; a leading '-' reverses; NULL: name */
+    int limit;          /* 1 to 1000 */
+    const char *after;  /* cursor of the previous page, NULL for the first */
+};
+
+/* {"images": [...], "next": cursor or null} */
+json_t *library_list(struct library *l, const struct library_query *q, struct err *e);
+
+/* An image as JSON: name, store, size, modified, complete, readonly, sha256, drives, suggested_type, ... */
+json_t *library_get(struct library *l, const char *store, const char *name, struct err *e);
+json_t *library_stores(struct library *l);                         /* [{"name", "path"?, "readonly", "attached", "size", "free"}] */
+json_t *library_store(struct library *l, const char *name, struct err *e);
+
+/* ---- receiving ---- */
+
+struct library_upload;
+
+struct library_upload_request {
+    const char *store, *name;
+    int64_t length;         /* -1: unknown (chunked) */
+    const char *sha256;     /* 64 hexadecimal digits that the content must have, or NULL */
+    const char *if_match;   /* strong ETag of the content that may be replaced, or NULL */
+    bool must_not_exist;    /* If-None-Match: * */
+};
+
+/* Decides everything that can be decided before the first byte: names, existence, use, space (reserved with
+ * fallocate: no_space). *ret_exists is set where the same name with the declared digest is there already: then the
+ * return value is NULL, *e has ERR_NONE and nothing needs to be transferred. */
+struct library_upload *library_upload_begin(struct library *l, const struct library_upload_request *rq, bool *ret_exists, struct err *e);
+int library_upload_write(struct library_upload *u, const void *data, size_t len, struct err *e);
+/* Length and digest checked, fsync, rename, fsync of the directory. Returns the image's JSON; the upload is gone
+ * either way. *ret_replaced: the name existed before. */
+json_t *library_upload_finish(struct library_upload *u, bool *ret_replaced, struct err *e);
+void library_upload_abort(struct library_upload *u);
+
+/* ---- out and away ---- */
+
+struct library_content {
+    int fd;                 /* the caller's */
+    uint64_t size;
+    char etag[80];          /* with quotes; "" while the image is writable in a drive */
+    msec modified;          /* real time */
+};
+
+int library_content_open(struct library *l, const char *store, const char *name, struct library_content *ret, struct err *e);
+int library_delete(struct library *l, const char *store, const char *name, const char *if_match, struct err *e);
+
+/*
+ * Between an insert's acceptance by trayd-gadget and a delete there must be no gap: the API takes this lock around
+ * sending an insert, and the library takes it around looking at the usage and unlinking or replacing.
+ */
+void library_use_lock(struct library *l);
+void library_use_unlock(struct library *l);

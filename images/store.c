@@ -1,0 +1,131 @@
+#include "images/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "images/hidden.h"
+
+int store_init(struct store *s, const struct store_config *config, struct err *e)
+{
+    *s = (struct store){.config = *config};
+    atomic_store(&s->leftovers, !config->readonly);
+    s->thread = store_thread_new(e);
+    return s->thread ? 0 : -1;
+}
+
+void store_done(struct store *s)
+{
+    store_thread_free(s->thread);
+    s->thread = NULL;
+}
+
+enum err_code store_code_for_errno(int errnum)
+{
+    switch (errnum) {
+    case ESTALE:   /* NFS: the server forgot the directory */
+    case EIO:      /* the device was pulled */
+    case ENODEV:
+    case ENXIO:
+    case ESHUTDOWN:
+    case ENOTCONN: /* FUSE: its process is gone */
+    case EHOSTDOWN:
+    case ETIMEDOUT: return ERR_STORE_DETACHED;
+    case EMFILE:
+    case ENFILE: return ERR_UNAVAILABLE;
+    default: return err_code_for_errno(errnum);
+    }
+}
+
+static int open_root(const struct store_config *s, struct err *e)
+{
+    int fd = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) return fd;
+    bool ours = errno == EMFILE || errno == ENFILE || errno == ENOMEM;
+    return err_set_errno(e, ours ? ERR_UNAVAILABLE : ERR_STORE_DETACHED, errno, "Cannot open the store \"%s\"",
+                         s->name);
+}
+
+static int open_folder(int root_fd, const char *folder, struct err *e)
+{
+    int fd = fd_open_beneath(root_fd, *folder ? folder : ".", O_RDONLY | O_DIRECTORY, 0);
+    if (fd >= 0) return fd;
+    if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == EXDEV || errno == ENAMETOOLONG)
+        return err_set(e, ERR_NOT_FOUND, "There is no folder \"%.256s\" in the store", folder);
+    return err_set_errno(e, store_code_for_errno(errno), errno, "Cannot open the folder \"%.256s\"", folder);
+}
+
+int store_enter_directly(const struct store_config *s, const char *folder, struct store_entry *ret, struct err *e)
+{
+    cleanup_close int root_fd = open_root(s, e);
+    if (root_fd < 0) return -1;
+    struct statvfs room;
+    if (fstatvfs(root_fd, &room) < 0)
+        return err_set_errno(e, ERR_STORE_DETACHED, errno, "The store \"%s\" does not work", s->name);
+    cleanup_close int folder_fd = open_folder(root_fd, folder, e);
+    if (folder_fd < 0) return -1;
+    *ret = (struct store_entry){
+        .root_fd = take_fd(&root_fd),
+        .folder_fd = take_fd(&folder_fd),
+        .readonly = s->readonly || (room.f_flag & ST_RDONLY),
+        .size = (uint64_t)room.f_blocks * room.f_frsize,
+        .free = (uint64_t)room.f_bavail * room.f_frsize,
+    };
+    return 0;
+}
+
+void store_leave(struct store_entry *in)
+{
+    util_close_fd(&in->folder_fd);
+    util_close_fd(&in->root_fd);
+    in->root_fd = in->folder_fd = -1;
+}
+
+struct enter_job {
+    struct store_job job;
+    struct store_config config; /* a copy: a job that got stuck can outlive the store */
+    char folder[FOLDER_PATH_MAX];
+    struct store_entry entry;
+    int result;
+    struct err err;
+};
+
+static void enter_run(struct store_job *job)
+{
+    struct enter_job *j = (struct enter_job *)job;
+    j->result = store_enter_directly(&j->config, j->folder, &j->entry, &j->err);
+}
+
+static void enter_drop(struct store_job *job)
+{
+    struct enter_job *j = (struct enter_job *)job;
+    store_leave(&j->entry);
+    free(j);
+}
+
+int store_enter(struct store *s, const char *folder, msec patience, struct store_entry *ret, struct err *e)
+{
+    struct enter_job *j = malloc(sizeof *j);
+    if (!j) return err_set(e, ERR_UNAVAILABLE, "Out of memory");
+    *j = (struct enter_job){
+        .job = {.run = enter_run, .drop = enter_drop}, .config = s->config, .entry = STORE_OUTSIDE};
+    strcpy(j->folder, folder); /* of a store_ref: it fits */
+    if (store_thread_call(s->thread, &j->job, patience, NULL, e) < 0) return err_prefix(e, "Store \"%s\"", s->config.name);
+    int result = j->result;
+    if (result < 0 && e) *e = j->err;
+    if (result == 0) {
+        *ret = j->entry;
+        j->entry = (struct store_entry)STORE_OUTSIDE;
+    }
+    enter_drop(&j->job);
+    return result;
+}
+
+void store_collect(struct store *s, const struct store_entry *in)
+{
+    if (in->readonly || !atomic_exchange(&s->leftovers, false)) return;
+    cleanup_close int hidden_fd = fd_open_beneath(in->root_fd, HIDDEN_DIR, O_RDONLY | O_DIRECTORY, 0);
+    if (hidden_fd < 0 ? errno != ENOENT : hidden_collect(&fileops_kernel, hidden_fd) < 0)
+        atomic_store(&s->leftovers, true);
+}

@@ -1,0 +1,58 @@
+/*
+ * store.h - one store: a directory, perhaps a mount that comes and goes.
+ *
+ * Nothing is held open between two requests: each enters the store by its path and leaves it again. So a store can
+ * be unmounted whenever nobody uses it, one that was replaced under its path is never mistaken for the old one, and
+ * one that comes back is simply there. Every file is opened beneath the descriptor of the store's directory.
+ *
+ * Entering goes through the store's own thread (store_thread.h): a store that does not answer delays those who want
+ * something from it, and nobody else. The struct is constant but for its atomics; there is no lock to wait on.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "images/name.h"
+#include "images/store_thread.h"
+
+struct store {
+    struct store_config config;
+    struct store_thread *thread;
+    atomic_bool leftovers;      /* unfinished uploads of an earlier run, or ones that could not be removed, may lie there */
+    _Atomic int64_t promised;   /* bytes of uploads under way that the file system could not reserve */
+};
+
+struct store_entry { /* what one has while inside */
+    int root_fd, folder_fd;
+    bool readonly;         /* by configuration, or mounted so */
+    uint64_t size, free;   /* bytes; free: for an unprivileged user */
+};
+
+int store_init(struct store *s, const struct store_config *config, struct err *e);
+void store_done(struct store *s);
+
+/*
+ * Opens the store, and in it `folder` ("" or "sub/folder"), waiting for at most `patience` ms. Returns 0, or -1 with
+ * *e: store_detached, not_found (the folder), unavailable (it does not answer). Leave it with store_leave().
+ */
+int store_enter(struct store *s, const char *folder, msec patience, struct store_entry *ret, struct err *e);
+void store_leave(struct store_entry *in);
+
+static inline void store_leave_scope(struct store_entry *in)
+{
+    store_leave(in);
+}
+
+/* A store_entry that is left on the way out of the scope; begins as STORE_OUTSIDE. */
+#define cleanup_store cleanup(store_leave_scope)
+#define STORE_OUTSIDE {.root_fd = -1, .folder_fd = -1}
+
+/* The part of store_enter() that runs in the store's thread, for jobs that are there already. */
+int store_enter_directly(const struct store_config *s, const char *folder, struct store_entry *ret, struct err *e);
+
+/* As err_code_for_errno(), and ERR_STORE_DETACHED for what a store says that has gone. */
+enum err_code store_code_for_errno(int errnum);
+
+/* Removes leftovers where there may be some, unless the store is read-only or has none. */
+void store_collect(struct store *s, const struct store_entry *in);

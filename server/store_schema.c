@@ -1,0 +1,18 @@
+#include "server/store_schema.h"
+
+#include "base/util.h"
+
+const char *const store_schema_steps[] = {
+    /* 1: the history of operations. `position` orders them by acceptance and never repeats; `body` is the operation
+     * as the API shows it; drive and state are copies that can be searched. */
+    "CREATE TABLE operations ("
+    "  position INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  id TEXT NOT NULL UNIQUE,"
+    "  drive TEXT NOT NULL,"
+    "  state TEXT NOT NULL,"
+    "  body TEXT NOT NULL"
+    ") STRICT;"
+    "CREATE INDEX operations_by_drive ON operations (drive, position);",
+};
+
+const int store_schema_version = ARRAY_LEN(store_schema_steps);
