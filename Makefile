@@ -15,6 +15,10 @@ VERSION := $(shell cat VERSION)
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 
+V ?=
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '%-5s %s\n' $(1) $(2))
+
 # ---- flags -------------------------------------------------------------------------------------------------------
 
 WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wswitch-enum -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes
@@ -58,7 +62,7 @@ PROGRAMS := $(B)/trayd $(B)/trayd-gadget
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT_SOURCES))
 TOOL_SOURCES := $(wildcard tests/vm/*_tool.c)
-TOOLS := $(patsubst tests/vm/%.c,$(B)/tests/%,$(TOOL_SOURCES)) $(B)/tests/host
+TOOLS := $(patsubst tests/vm/%.c,$(B)/tests/%,$(TOOL_SOURCES))
 
 .PHONY: all help
 all: $(PROGRAMS) ## build the two programs (VARIANT=release, asan, tsan or coverage)
@@ -68,53 +72,99 @@ help: ## this list
 
 $(B)/%.o: %.c Makefile $(B)/probed.mk
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 $(B)/gen/%.o: $(B)/gen/%.c
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 $(API_GEN): api/openapi.json api/gen_routes.py
 	@mkdir -p $(@D)
-	$(PYTHON) api/gen_routes.py api/openapi.json $@
+	$(call say,GEN,$@)
+	$(Q)$(PYTHON) api/gen_routes.py api/openapi.json $@
 
 $(WEB_GEN): web/gen_assets.py $(wildcard web/*.html web/*.css web/*.js web/*.svg)
 	@mkdir -p $(@D)
-	$(PYTHON) web/gen_assets.py web $@
+	$(call say,GEN,$@)
+	$(Q)$(PYTHON) web/gen_assets.py web $@
 
 define library
 $(B)/$(1).a: $(call objects,$(1)) $(2)
 	@rm -f $$@
-	ar rcs $$@ $$^
+	$(call say,AR,$$@)
+	$(Q)ar rcs $$@ $$^
 endef
 $(foreach f,base gadget images,$(eval $(call library,$(f),)))
 $(eval $(call library,api,$(API_GEN:.c=.o)))
 $(eval $(call library,server,$(WEB_GEN:.c=.o)))
 
 $(B)/trayd: $(B)/server/main.o $(LIBRARIES)
-	$(CC) $(ALL_LDFLAGS) -o $@ $< $(LIBRARIES) $(LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(LIBRARIES) $(LIBS)
 
 $(B)/trayd-gadget: $(B)/gadget/main.o $(B)/gadget.a $(B)/base.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ -ljansson -lconfig -lcap -lm
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -ljansson -lconfig -lcap -lm
 
 $(B)/tests/%: $(B)/tests/unit/%.o $(LIBRARIES)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $< $(LIBRARIES) $(LIBS) -lcmocka
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(LIBRARIES) $(LIBS) -lcmocka
 
 $(B)/tests/%_tool: $(B)/tests/vm/%_tool.o $(B)/gadget.a $(B)/base.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ -ljansson -lconfig -lcap -lm
-
-$(B)/tests/host: $(B)/tests/host/host.o
-	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -ljansson -lconfig -lcap -lm
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
 # ---- running, testing, installing --------------------------------------------------------------------------------
 
-.PHONY: run test unit lint deps install clean
-unit: $(UNIT_TESTS) ## build and run the unit tests of this VARIANT
+.PHONY: run test unit lint vm model install uninstall clean need-build need-run need-test
+
+need-build need-run need-test: need-%:
+	@tests/need $*
+
+# As root beside a USB device controller the drives appear there; anywhere else the appliance is a virtual machine
+# with both ends of the cable in it.
+run: need-run ## build, and run trayd: on this machine's UDC, or else in a virtual machine
+	@$(MAKE) -s all
+	@if [ "$$(id -u)" = 0 ] && [ -n "$$(ls -A /sys/class/udc 2>/dev/null)" ]; then \
+		exec $(B)/trayd --config etc/trayd.conf; \
+	else exec tests/vm/appliance --bin $(B); fi
+
+test: need-build need-test ## everything, from lint to real kernels in virtual machines
+	@$(MAKE) -s all $(TOOLS)
+	@$(MAKE) -s VARIANT=asan all
+	@tests/run_all.py
+
+unit: $(UNIT_TESTS) ## the unit tests of this VARIANT
 	@tests/run-unit $(UNIT_TESTS)
+
+lint: ## the static checks
+	@tests/lint/run
+
+vm: all $(TOOLS) ## the tests on real kernels alone
+	@tests/run_all.py vm
+
+model: $(B)/tests/test_drive_model ## the model checker with three operations at a time; takes minutes and gigabytes
+	TRAYD_MODEL_OPS=3 $(B)/tests/test_drive_model
+
+install: all ## install under PREFIX=/usr/local, configuration under SYSCONFDIR=/etc (DESTDIR is honoured)
+	install -D -m 0755 $(B)/trayd $(DESTDIR)$(PREFIX)/bin/trayd
+	install -D -m 0755 $(B)/trayd-gadget $(DESTDIR)$(PREFIX)/sbin/trayd-gadget
+	[ -e $(DESTDIR)$(SYSCONFDIR)/trayd/trayd.conf ] || install -D -m 0644 etc/trayd.conf $(DESTDIR)$(SYSCONFDIR)/trayd/trayd.conf
+	install -d $(DESTDIR)/lib/systemd/system
+	for unit in trayd trayd-gadget; do \
+		sed 's|@PREFIX@|$(PREFIX)|g; s|@SYSCONFDIR@|$(SYSCONFDIR)|g' etc/$$unit.service.in > $(DESTDIR)/lib/systemd/system/$$unit.service; done
+	install -D -m 0644 etc/sysusers.conf $(DESTDIR)/usr/lib/sysusers.d/trayd.conf
+	install -D -m 0644 etc/tmpfiles.conf $(DESTDIR)/usr/lib/tmpfiles.d/trayd.conf
+
+uninstall: ## remove what install put there, but for the configuration
+	rm -f $(DESTDIR)$(PREFIX)/bin/trayd $(DESTDIR)$(PREFIX)/sbin/trayd-gadget \
+		$(DESTDIR)/lib/systemd/system/trayd.service $(DESTDIR)/lib/systemd/system/trayd-gadget.service \
+		$(DESTDIR)/usr/lib/sysusers.d/trayd.conf $(DESTDIR)/usr/lib/tmpfiles.d/trayd.conf
 
 clean: ## remove what was built (downloaded kernels and the appliance's images stay)
 	rm -rf build

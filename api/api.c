@@ -127,6 +127,21 @@ static void add_user(json_t *drives, const char *drive)
     if (drives) json_array_append_new(drives, json_string(drive));
 }
 
+struct use {
+    const struct api *api;
+    const char *store, *name;
+    json_t *drives;
+    bool used, writable;
+};
+
+static void look_at(struct use *u, const json_t *item, const char *drive)
+{
+    if (!names_image(u->api, item, u->store, u->name)) return;
+    u->used = true;
+    u->writable |= !json_flag(item, "readonly");
+    add_user(u->drives, drive);
+}
+
 /* What is in a drive, or on its way into one. While that was never known, everything counts as in use: a medium that
  * an earlier life of this service inserted may well be there. */
 static bool image_in_use(void *owner, const char *store, const char *name, json_t *ret_drives, bool *ret_writable)
@@ -134,24 +149,18 @@ static bool image_in_use(void *owner, const char *store, const char *name, json_
     const struct api *a = owner;
     cleanup_json json_t *drives = gadget_client_drives(a->gadget);
     cleanup_json json_t *operations = gadget_client_operations(a->gadget);
-    bool used = !drives, writable = !drives;
+    struct use use = {a, store, name, ret_drives, .used = !drives, .writable = !drives};
     size_t i;
     json_t *item;
     json_array_foreach(drives, i, item) {
-        const json_t *medium = json_object_get(item, "medium");
-        if (!names_image(a, medium, store, name)) continue;
-        used = true;
-        writable |= !json_flag(medium, "readonly");
-        add_user(ret_drives, json_text(item, "name"));
+        look_at(&use, json_object_get(item, "medium"), json_text(item, "name"));
+        /* An insert may be reported as done just before the drive shows what is in: until then this does. */
+        look_at(&use, json_object_get(item, "operation"), json_text(item, "name"));
     }
-    json_array_foreach(operations, i, item) {
-        if (mirror_is_finished(item) || !names_image(a, item, store, name)) continue;
-        used = true;
-        writable |= !json_flag(item, "readonly");
-        add_user(ret_drives, json_text(item, "drive"));
-    }
-    if (ret_writable) *ret_writable = writable;
-    return used;
+    json_array_foreach(operations, i, item)
+        if (!mirror_is_finished(item)) look_at(&use, item, json_text(item, "drive"));
+    if (ret_writable) *ret_writable = use.writable;
+    return use.used;
 }
 
 /* ---- start and end ---- */
@@ -195,7 +204,7 @@ void api_free(struct api *a)
     if (!a) return;
     if (a->library) {
         library_set_listener(a->library, NULL, NULL);
-        library_set_usage(a->library, NULL);
+        library_set_usage(a->library, &(struct library_usage){0});
     }
     gadget_client_free(a->gadget);
     events_free(a->events);

@@ -73,7 +73,7 @@ void events_free(struct events *ev)
 
 void events_publish(struct events *ev, const char *kind, const json_t *data)
 {
-    cleanup_free char *json = json_dumps(data, JSON_COMPACT);
+    cleanup_free char *json = json_write(data, false);
     if (!json) return; /* out of memory: the next event of this thing carries its state again */
     pthread_mutex_lock(&ev->lock);
     struct event now;
@@ -159,7 +159,7 @@ static void take_snapshot(struct events_listener *l, uint64_t last)
     FILE *f = open_memstream(&text, &len);
     if (!f) return;
     json_array_foreach(all, i, item) {
-        cleanup_free char *data = json_dumps(json_object_get(item, "data"), JSON_COMPACT | JSON_ENCODE_ANY);
+        cleanup_free char *data = json_write(json_object_get(item, "data"), false);
         if (i + 1 == json_array_size(all)) fprintf(f, "id: %08x-%llu\n", l->ev->boot, (unsigned long long)last);
         if (data) fprintf(f, "event: %s\ndata: %s\n\n", json_text(item, "event"), data);
     }

@@ -28,8 +28,8 @@ int images_if_match(struct api *a, const struct api_request *rq, const char *sto
     ret_etag[0] = '\0';
     if (!header) return 0;
     if (etag_list_parse("If-Match", header, &list, e) < 0) return -1;
-    if (list.only[0]) {
-        snprintf(ret_etag, 80, "%s", list.only);
+    if (list.any || list.only[0]) {
+        snprintf(ret_etag, 80, "%s", list.any ? "*" : list.only);
         return 0;
     }
     if (library_content_open(a->library, store, name, &content, e) < 0) {

@@ -9,8 +9,8 @@
 int images_store(const struct api_request *rq, const char **ret, struct err *e);
 
 /*
- * If-Match for a change of an image, as the one ETag that the library compares under its lock. Puts "" where there is
- * no such header. A list or "*" is judged here, by the content as it is now. Returns 0, or -1 with *e.
+ * If-Match for a change of an image, as the one ETag (or "*") that the library compares under its lock. Puts "" where
+ * there is no such header. A list is judged here, by the content as it is now. Returns 0, or -1 with *e.
  */
 int images_if_match(struct api *a, const struct api_request *rq, const char *store, const char *name,
                     char ret_etag[80], struct err *e);

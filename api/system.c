@@ -16,7 +16,7 @@ json_t *system_describe(const struct api *a, const json_t *gadget)
     json_t *all = json_object();
     json_put_text(all, "version", a->version);
     json_put_time(all, "started_at", clock_real_ms() - uptime);
-    json_put_seconds(all, "uptime", uptime);
+    json_put_int(all, "uptime", uptime / 1000);
     json_put_text(all, "kernel", kernel.release);
     json_put_text(all, "boot_id", boot_id);
     json_put(all, "gadget", json_incref((json_t *)(uintptr_t)gadget));

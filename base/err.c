@@ -86,14 +86,17 @@ int err_set_errno(struct err *e, enum err_code code, int errnum, const char *fmt
 int err_prefix(struct err *e, const char *fmt, ...)
 {
     if (!e) return -1;
-    char old[ERR_TEXT_MAX];
-    memcpy(old, e->text, sizeof old);
+    char prefix[ERR_TEXT_MAX / 2];
     va_list ap;
     va_start(ap, fmt);
-    int n = vsnprintf(e->text, sizeof e->text, fmt, ap);
+    vsnprintf(prefix, sizeof prefix, fmt, ap);
     va_end(ap);
-    if (n >= 0 && (size_t)n < sizeof e->text)
-        snprintf(e->text + n, sizeof e->text - (size_t)n, ": %s", old);
+    size_t head = strlen(prefix), tail = strlen(e->text);
+    tail = MIN(tail, sizeof e->text - head - 3); /* ": " and the end */
+    memmove(e->text + head + 2, e->text, tail);
+    memcpy(e->text, prefix, head);
+    memcpy(e->text + head, ": ", 2);
+    e->text[head + 2 + tail] = '\0';
     return -1;
 }
 

@@ -148,6 +148,11 @@ void json_put_time(json_t *object, const char *name, msec real)
     json_put_text(object, name, real ? clock_format_rfc3339(real, text) : NULL);
 }
 
+char *json_write(const json_t *value, bool sorted)
+{
+    return json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(13) | (sorted ? JSON_SORT_KEYS : 0));
+}
+
 const char *json_text(const json_t *object, const char *name)
 {
     const char *text = json_string_value(json_object_get(object, name));

@@ -49,6 +49,10 @@ void json_put_flag(json_t *object, const char *name, bool value);
 void json_put_seconds(json_t *object, const char *name, msec value);     /* a duration */
 void json_put_time(json_t *object, const char *name, msec real);         /* RFC 3339; null where real is 0 */
 
+/* As we write JSON everywhere: compact, members sorted where `sorted` (equal values give equal texts), fractions to the
+ * digits that a millisecond needs. malloc'd; NULL when out of memory. */
+char *json_write(const json_t *value, bool sorted);
+
 /* "" where absent or not a string: for messages from our own processes. Never NULL. */
 const char *json_text(const json_t *object, const char *name);
 int64_t json_int(const json_t *object, const char *name, int64_t otherwise);

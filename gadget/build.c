@@ -10,7 +10,7 @@
 /* What every order begins with: the plan, and what stands there. */
 struct builder {
     const struct gadget_config *c;
-    char dir[TREE_PATH_MAX / 2];
+    char dir[BUILD_TREE_PATH_MAX / 2];
     struct plan plan;
     struct plan_found found;
     struct plan_verdict verdict;
@@ -25,8 +25,8 @@ static void builder_done(struct builder *b)
 static int look(struct builder *b, struct err *e)
 {
     plan_done(&b->found.tree);
-    udc_of_gadget(b->c, b->found.tree.udc);
-    if (tree_read(b->dir, &b->plan, &b->found, e) < 0) return -1;
+    build_udc_of_gadget(b->c, b->found.tree.udc);
+    if (build_tree_read(b->dir, &b->plan, &b->found, e) < 0) return -1;
     plan_compare(&b->plan, &b->found, &b->verdict);
     if (b->verdict.found != FOUND_FOREIGN) return 0;
     return err_set(e, ERR_GADGET_DIFFERS,
@@ -44,20 +44,20 @@ static int begin(struct builder *b, const struct gadget_config *c, struct err *e
 
 static int take_down(struct builder *b, struct err *e)
 {
-    return tree_remove(b->dir, &b->found.tree, TREE_ALL, e);
+    return build_tree_remove(b->dir, &b->found.tree, BUILD_TREE_ALL, e);
 }
 
 /* Builds where nothing is. What cannot be finished does not stay. */
 static int make(struct builder *b, struct err *e)
 {
-    if (tree_make(b->dir, &b->plan, TREE_ALL, e) == 0) return 0;
+    if (build_tree_make(b->dir, &b->plan, BUILD_TREE_ALL, e) == 0) return 0;
     if (look(b, NULL) == 0) take_down(b, NULL);
     return -1;
 }
 
 static int repair(struct builder *b, struct err *e)
 {
-    if (b->verdict.completable && tree_make(b->dir, &b->plan, TREE_ALL, NULL) == 0) return 0;
+    if (b->verdict.completable && build_tree_make(b->dir, &b->plan, BUILD_TREE_ALL, NULL) == 0) return 0;
     if (look(b, e) < 0 || take_down(b, e) < 0) return -1;
     return make(b, e);
 }
@@ -65,7 +65,7 @@ static int repair(struct builder *b, struct err *e)
 static int start(struct builder *b, struct gadget_result *ret)
 {
     char udc[UDC_NAME_MAX];
-    if (configfs_ready(b->c, &ret->err) < 0) return -1;
+    if (build_configfs_ready(b->c, &ret->err) < 0) return -1;
     int looked = look(b, &ret->err);
     ret->found = b->verdict.found;
     if (looked < 0) return -1;
@@ -74,14 +74,14 @@ static int start(struct builder *b, struct gadget_result *ret)
         ret->bound = true;
         return 0;
     }
-    if (udc_choose(b->c, udc, &ret->err) < 0) {
+    if (build_udc_choose(b->c, udc, &ret->err) < 0) {
         ret->found = FOUND_FOREIGN;
         return -1;
     }
     if (ret->found == FOUND_NOTHING && make(b, &ret->err) < 0) return -1;
     if (ret->found == FOUND_HALF_BUILT && repair(b, &ret->err) < 0) return -1;
     if (!udc[0]) return 0;
-    if (udc_bind(b->c, udc, &ret->err) < 0) return -1;
+    if (build_udc_bind(b->c, udc, &ret->err) < 0) return -1;
     ret->bound = true;
     return 0;
 }
@@ -89,13 +89,13 @@ static int start(struct builder *b, struct gadget_result *ret)
 static int bind_now(struct builder *b, struct gadget_result *ret)
 {
     char udc[UDC_NAME_MAX];
-    ret->bound = udc_of_gadget(b->c, udc);
+    ret->bound = build_udc_of_gadget(b->c, udc);
     if (ret->bound) return 0;
     if (access(b->dir, F_OK) < 0)
         return err_set(&ret->err, ERR_GADGET_DETACHED, "There is no gadget yet in %s", b->dir);
-    if (udc_choose(b->c, udc, &ret->err) < 0) return -1;
+    if (build_udc_choose(b->c, udc, &ret->err) < 0) return -1;
     if (!udc[0]) return 0;
-    if (udc_bind(b->c, udc, &ret->err) < 0) return -1;
+    if (build_udc_bind(b->c, udc, &ret->err) < 0) return -1;
     ret->bound = true;
     return 0;
 }
@@ -103,8 +103,8 @@ static int bind_now(struct builder *b, struct gadget_result *ret)
 static int unbind(struct builder *b, struct gadget_result *ret)
 {
     char udc[UDC_NAME_MAX];
-    int result = udc_unbind(b->c, &ret->err);
-    ret->bound = udc_of_gadget(b->c, udc);
+    int result = build_udc_unbind(b->c, &ret->err);
+    ret->bound = build_udc_of_gadget(b->c, udc);
     return result;
 }
 

@@ -56,7 +56,7 @@ static int mount_configfs(const char *path, struct err *e)
     return err_set_errno(e, ERR_UNAVAILABLE, errno, "Cannot mount configfs on %s%s", path, why);
 }
 
-int configfs_ready(const struct gadget_config *c, struct err *e)
+int build_configfs_ready(const struct gadget_config *c, struct err *e)
 {
     char dir[STORE_PATH_MAX + 16];
     snprintf(dir, sizeof dir, "%s/usb_gadget", c->configfs);

@@ -6,4 +6,4 @@
 #include "gadget/config.h"
 
 /* Mounts and loads what is missing. Returns 0 when CONFIGFS/usb_gadget is there, or -1 with *e. Blocks. */
-int configfs_ready(const struct gadget_config *c, struct err *e);
+int build_configfs_ready(const struct gadget_config *c, struct err *e);

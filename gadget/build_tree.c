@@ -112,15 +112,15 @@ static int set_value(const char *path, const struct plan_step *s, struct err *e)
 
 static int make_link(const char *dir, const char *path, const struct plan_step *s, struct err *e)
 {
-    char target[TREE_PATH_MAX];
+    char target[BUILD_TREE_PATH_MAX];
     if (faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0) return 0;
     snprintf(target, sizeof target, "%s/%s", dir, s->value);
     return symlink(target, path) == 0 ? 0 : failed(e, "make the link", path, meaning_for_link(errno));
 }
 
-int tree_make(const char *dir, const struct plan *p, size_t limit, struct err *e)
+int build_tree_make(const char *dir, const struct plan *p, size_t limit, struct err *e)
 {
-    char path[TREE_PATH_MAX];
+    char path[BUILD_TREE_PATH_MAX];
     for (size_t i = 0; i < MIN(p->count, limit); i++) {
         const struct plan_step *s = &p->steps[i];
         int result = 0;
@@ -135,9 +135,9 @@ int tree_make(const char *dir, const struct plan *p, size_t limit, struct err *e
     return 0;
 }
 
-int tree_remove(const char *dir, const struct plan *tree, size_t limit, struct err *e)
+int build_tree_remove(const char *dir, const struct plan *tree, size_t limit, struct err *e)
 {
-    char path[TREE_PATH_MAX];
+    char path[BUILD_TREE_PATH_MAX];
     size_t removed = 0;
     for (size_t i = tree->count; i-- > 0 && removed < limit;) {
         const struct plan_step *s = &tree->steps[i];

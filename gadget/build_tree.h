@@ -8,18 +8,18 @@
 
 #include "gadget/plan.h"
 
-#define TREE_ALL SIZE_MAX
-#define TREE_PATH_MAX 1024 /* configfs's mount point, the gadget's name and a step's path, each with its own limit */
+#define BUILD_TREE_ALL SIZE_MAX
+#define BUILD_TREE_PATH_MAX 1024 /* mount point, gadget's name and a step's path at their longest */
 
 /*
- * Fills *ret with what stands in `dir`; found->tree.udc is what the caller says, and stays. Values are read where
+ * Fills *ret with what stands in `dir`; ret->tree.udc is what the caller says, and stays. Values are read where
  * `wanted` has some. While the gadget is bound nothing is read that could block behind the host or the storage: neither
  * `file` nor `UDC`. Returns 0, or -1 with *e. Release ret->tree with plan_done() in either case.
  */
-int tree_read(const char *dir, const struct plan *wanted, struct plan_found *ret, struct err *e);
+int build_tree_read(const char *dir, const struct plan *wanted, struct plan_found *ret, struct err *e);
 
-/* Carries out the first `limit` steps that do not stand as planned already; each value is read back. */
-int tree_make(const char *dir, const struct plan *p, size_t limit, struct err *e);
+/* Carries out those of the first `limit` steps that do not stand as planned already; each value is read back. */
+int build_tree_make(const char *dir, const struct plan *p, size_t limit, struct err *e);
 
 /* Removes what `tree` lists, from its end, `limit` things at most. The gadget must not be bound. */
-int tree_remove(const char *dir, const struct plan *tree, size_t limit, struct err *e);
+int build_tree_remove(const char *dir, const struct plan *tree, size_t limit, struct err *e);

@@ -60,7 +60,7 @@ static bool is_used_by(void *ctx, const char *udc, const char *user)
     return false;
 }
 
-bool udc_of_gadget(const struct gadget_config *c, char ret[UDC_NAME_MAX])
+bool build_udc_of_gadget(const struct gadget_config *c, char ret[UDC_NAME_MAX])
 {
     struct search s = {.user = c->name};
     each_udc(is_used_by, &s);
@@ -79,7 +79,7 @@ static int in_use(const struct gadget_config *c, const char *udc, const char *us
                    in_configfs ? dir : "");
 }
 
-int udc_choose(const struct gadget_config *c, char ret[UDC_NAME_MAX], struct err *e)
+int build_udc_choose(const struct gadget_config *c, char ret[UDC_NAME_MAX], struct err *e)
 {
     struct search s = {.user = ""};
     ret[0] = '\0';
@@ -109,15 +109,18 @@ static int bind_failed(const struct gadget_config *c, const char *udc, int errnu
     if (user_of(udc, user) < 0)
         return err_set_errno(e, ERR_GADGET_DETACHED, errnum, "The USB device controller %s has gone", udc);
     if (user[0]) return in_use(c, udc, user, e);
-    if (errnum == EINVAL || errnum == ENODEV || errnum == ENOSPC) /* what functions say that find no endpoint */
-        return err_set_errno(e, ERR_GADGET_DETACHED, errnum,
-                             "The kernel cannot bind the gadget to %s: most often it has too few endpoints for %zu "
-                             "functions; let drives share one (function = \"...\"), or leave a function out",
-                             udc, build_function_count(c) + c->functions_count);
-    return err_set_errno(e, ERR_GADGET_DETACHED, errnum, "Cannot bind the gadget to the USB device controller %s", udc);
+    /* A function that finds no endpoint says EINVAL or ENODEV; since 6.0 the kernel makes EBUSY of all of that. */
+    if (errnum != EINVAL && errnum != ENODEV && errnum != EBUSY)
+        return err_set_errno(e, ERR_GADGET_DETACHED, errnum, "Cannot bind the gadget to %s", udc);
+    err_set(e, ERR_GADGET_DETACHED,
+            "The kernel cannot bind the gadget to %s, and only its log says why: most often the controller has too few "
+            "endpoints for %zu functions; let drives share one (function = \"...\"), or leave a function out",
+            udc, build_function_count(c) + c->functions_count);
+    if (e) e->errnum = errnum;
+    return -1;
 }
 
-int udc_bind(const struct gadget_config *c, const char *udc, struct err *e)
+int build_udc_bind(const struct gadget_config *c, const char *udc, struct err *e)
 {
     char user[USER_MAX];
     if (write_udc(c, udc) < 0) return bind_failed(c, udc, errno, e);
@@ -125,12 +128,12 @@ int udc_bind(const struct gadget_config *c, const char *udc, struct err *e)
     return err_set(e, ERR_GADGET_DETACHED, "The kernel took %s for the gadget's UDC, but does not show it bound", udc);
 }
 
-int udc_unbind(const struct gadget_config *c, struct err *e)
+int build_udc_unbind(const struct gadget_config *c, struct err *e)
 {
     char udc[UDC_NAME_MAX];
     /* A newline: an empty write is not noticed. ENODEV: it was not bound; ENOENT: there is no gadget. */
     if (write_udc(c, "\n") < 0 && errno != ENODEV && errno != ENOENT)
         return err_set_errno(e, ERR_INTERNAL, errno, "Cannot unbind the gadget %s", c->name);
-    if (!udc_of_gadget(c, udc)) return 0;
+    if (!build_udc_of_gadget(c, udc)) return 0;
     return err_set(e, ERR_INTERNAL, "The kernel unbound the gadget %s, but still shows it bound to %s", c->name, udc);
 }

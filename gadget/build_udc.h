@@ -14,13 +14,13 @@
 #define UDC_NAME_MAX 64
 
 /* Whether the gadget of the configuration is bound; *ret is the controller then, else "". */
-bool udc_of_gadget(const struct gadget_config *c, char ret[UDC_NAME_MAX]);
+bool build_udc_of_gadget(const struct gadget_config *c, char ret[UDC_NAME_MAX]);
 
 /*
  * The controller to bind to: the configured one, or the first by name that nobody uses; "" in *ret while there is none.
  * Returns 0, or -1 with *e (gadget_detached) where other gadgets use what there is.
  */
-int udc_choose(const struct gadget_config *c, char ret[UDC_NAME_MAX], struct err *e);
+int build_udc_choose(const struct gadget_config *c, char ret[UDC_NAME_MAX], struct err *e);
 
-int udc_bind(const struct gadget_config *c, const char *udc, struct err *e);
-int udc_unbind(const struct gadget_config *c, struct err *e); /* fine where it is not bound */
+int build_udc_bind(const struct gadget_config *c, const char *udc, struct err *e);
+int build_udc_unbind(const struct gadget_config *c, struct err *e); /* fine where it is not bound */

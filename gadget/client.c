@@ -25,6 +25,7 @@
 #include "gadget/mirror.h"
 
 #define ANSWER_WITHIN 10000 /* ms; trayd-gadget never blocks, so this means that it is stopped or lost */
+#define SETTLED_WITHIN 1000 /* ms from the end of an operation to the news of its drive, which are sent together */
 #define RECONNECT_FIRST 200 /* ms; a restart takes less than that */
 #define RECONNECT_MOST 2000
 #define HELLO_ID 0          /* calls begin with 1 */
@@ -109,12 +110,13 @@ static int take_hello(struct gadget_client *c, const json_t *answer, struct err 
     pthread_mutex_lock(&c->lock);
     mirror_reset(&c->mirror, hello);
     c->live = c->telling = true;
+    cleanup_json json_t *operations = json_copy(c->mirror.operations); /* in the order in which they were asked for */
     pthread_mutex_unlock(&c->lock);
 
     json_array_foreach(json_object_get(hello, "drives"), i, item) l->drive(l->owner, item);
-    json_array_foreach(json_object_get(hello, "operations"), i, item) l->operation(l->owner, item);
+    json_array_foreach(operations, i, item) l->operation(l->owner, item);
     l->system(l->owner, json_object_get(hello, "system"));
-    l->synced(l->owner, json_object_get(hello, "operations"));
+    l->synced(l->owner, operations);
 
     pthread_mutex_lock(&c->lock);
     c->telling = false;
@@ -391,7 +393,7 @@ json_t *gadget_client_call(struct gadget_client *c, json_t *request, json_t **re
     pthread_mutex_unlock(&c->lock);
 
     json_put_int(request, "id", id);
-    cleanup_free char *text = json_dumps(request, JSON_COMPACT);
+    cleanup_free char *text = json_write(request, false);
     json_decref(request);
     if (!live || !text) {
         err_set(e, ERR_UNAVAILABLE, live ? "Out of memory" : "trayd-gadget, which owns the drives, cannot be reached");
@@ -407,17 +409,24 @@ json_t *gadget_client_call(struct gadget_client *c, json_t *request, json_t **re
     return answer ? read_answer(answer, ret_problem, e) : NULL;
 }
 
+/* With the lock held: how long is there still to wait for `operation`, which may be NULL? */
+static msec left_to_wait(const struct gadget_client *c, const json_t *operation, msec deadline, msec *settled_by)
+{
+    msec now = clock_boot_ms();
+    if (c->stopping) return 0;
+    if (c->telling || (operation ? !mirror_is_finished(operation) : !c->live)) return deadline - now;
+    if (!operation || mirror_is_settled(&c->mirror, operation)) return 0;
+    if (!*settled_by) *settled_by = now + SETTLED_WITHIN;
+    return MIN(*settled_by, deadline) - now;
+}
+
 json_t *gadget_client_wait(struct gadget_client *c, const char *id, msec deadline)
 {
-    pthread_mutex_lock(&c->lock);
     json_t *operation;
-    for (;;) {
-        operation = mirror_operation(&c->mirror, id);
-        msec left = deadline - clock_boot_ms();
-        bool settled = !c->telling && (operation ? mirror_is_finished(operation) : c->live);
-        if (settled || left <= 0 || c->stopping) break;
+    msec left, settled_by = 0;
+    pthread_mutex_lock(&c->lock);
+    while (operation = mirror_operation(&c->mirror, id), (left = left_to_wait(c, operation, deadline, &settled_by)) > 0)
         cond_wait_ms(&c->changed, &c->lock, left);
-    }
     json_incref(operation);
     pthread_mutex_unlock(&c->lock);
     return operation;

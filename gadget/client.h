@@ -16,7 +16,7 @@ struct gadget_client;
 struct gadget_listener {          /* called from the client's thread; must not call back into the client's requests */
     void *owner;
     void (*drive)(void *owner, const json_t *drive);
-    void (*operation)(void *owner, const json_t *operation); /* also for each one in `hello` after a reconnection */
+    void (*operation)(void *owner, const json_t *operation); /* also for each in `hello` after a reconnection, oldest first */
     void (*system)(void *owner, const json_t *system);       /* the gadget's part of /system; NULL: connection lost */
     void (*host_ejected)(void *owner, const json_t *event);  /* {"drive", "image", "store"} */
     /* After each (re)connection, once all of the above were called for what stands in `hello`: the operations that
@@ -45,6 +45,6 @@ json_t *gadget_client_operations(struct gadget_client *c);                   /* 
  * NULL with *e and, in *ret_problem (may be NULL), the members beside code and detail (evidence), or NULL. */
 json_t *gadget_client_call(struct gadget_client *c, json_t *request, json_t **ret_problem, struct err *e);
 
-/* Waits until the operation is finished (and the listener was told), at most until `deadline` (boot time). Returns the
- * operation as it is then, NULL if it is not known (any more). */
+/* Waits until the operation is finished, the listener was told, and the mirror shows the drive as the operation left
+ * it; at most until `deadline` (boot time). Returns the operation as it is then, NULL if it is not known (any more). */
 json_t *gadget_client_wait(struct gadget_client *c, const char *id, msec deadline);

@@ -30,7 +30,7 @@ struct drive_config {
     int line;
 };
 
-struct function_config {           /* a further function of the same gadget: { name = "hid.usb0"; attributes = {...} } */
+struct function_config {           /* a further function of the same gadget: { name = "hid.usb0"; attributes = {} } */
     char name[64];                 /* as in configfs: TYPE.INSTANCE */
     struct config_entry attributes[FUNCTION_ATTRIBUTES_MAX]; /* a value "hex:05 01 ..." is written as bytes */
     size_t attributes_count;
@@ -66,4 +66,4 @@ const char *gadget_config_function(const struct gadget_config *c, size_t drive);
 
 /* What is written for an attribute of a further function: the bytes after "hex:", else the text as it stands.
  * Returns their number, -1 where they are not hexadecimal or do not fit. */
-ssize_t function_attribute_bytes(const struct config_entry *a, uint8_t *ret, size_t size);
+ssize_t gadget_config_attribute_bytes(const struct config_entry *a, uint8_t *ret, size_t size);

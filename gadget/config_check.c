@@ -144,7 +144,7 @@ static int check_attribute(const struct checker *c, const struct function_config
         return wrong(c, a->line, "\"%s\" cannot be an attribute of %s", a->name, f->name);
     if (!a->value[0])
         return wrong(c, a->line, "%s of %s is empty: configfs does not notice an empty write", a->name, f->name);
-    if (function_attribute_bytes(a, bytes, sizeof bytes) <= 0)
+    if (gadget_config_attribute_bytes(a, bytes, sizeof bytes) <= 0)
         return wrong(c, a->line, "%s of %s must have pairs of hexadecimal digits after \"hex:\", such as \"hex:05 01\"",
                      a->name, f->name);
     return 0;
@@ -185,7 +185,7 @@ int config_check(struct config_draft *d, const char *path, struct err *e)
 
 #define HEX_MARK "hex:"
 
-ssize_t function_attribute_bytes(const struct config_entry *a, uint8_t *ret, size_t size)
+ssize_t gadget_config_attribute_bytes(const struct config_entry *a, uint8_t *ret, size_t size)
 {
     size_t n = 0;
     if (strncmp(a->value, HEX_MARK, strlen(HEX_MARK)) != 0) {

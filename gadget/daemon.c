@@ -14,6 +14,8 @@
 #define OPERATIONS_KEPT 32
 #define ACTIVE_FOR 10000      /* ms after the last byte in which evidence is sampled by the clock; then inotify wakes us */
 
+#define POLLING_LOOK 2500     /* ms; a host that polls does so every second or two */
+
 /*
  * The longest that a host may still hold a command for a medium that we know nothing of: Linux gives a read 30 s and
  * tries it six times (SD_TIMEOUT, SD_MAX_RETRIES in drivers/scsi/sd.h), with 10 s of error handling in between.
@@ -135,14 +137,15 @@ static void finish_operations(struct unit *u, const struct drive_output *out, ms
 }
 
 /* The medium is another one than before this turn. */
-static void medium_changed(struct unit *u, const struct drive_output *out, msec now)
+static void medium_changed(struct unit *u, const struct drive_output *out)
 {
     struct daemon *d = u->daemon;
     const struct image_ref *left = images_ref(d->images, out->left);
-    struct operation *op = u->machine.queue_len ? operations_by_key(d->operations, u->machine.queue[0].rq.op) : NULL;
+    struct operation *op = operations_by_key(d->operations, u->acting.op);
+    bool for_nobody = out->host_ejected || !op || operation_is_finished(op); /* or for one that has given up */
     evidence_restart(&u->evidence);
-    if (out->left && !out->host_ejected && op) op->emptied_real = clock_real_ms();
-    if (out->left && (out->host_ejected || !op)) {
+    if (out->left && !for_nobody) op->emptied_real = clock_real_ms();
+    if (out->left && for_nobody) {
         log_info("%s: %s %s", u->config->name, left ? left->name : "the medium", out->host_ejected ? "was ejected by the host" : "is out");
         struct engine_order sync = {.what = DO_SYNC, .ticket = TICKET_NOBODY};
         d->engine->class->order(d->engine, u->index, &sync);
@@ -161,7 +164,6 @@ static void medium_changed(struct unit *u, const struct drive_output *out, msec 
     images_release(d->images, u->held_image);
     u->held_image = u->machine.medium.image;
     if (!u->machine.medium.image) u->medium = (struct medium_info){0};
-    (void)now;
 }
 
 static void note_queue(struct unit *u, msec now)
@@ -172,10 +174,12 @@ static void note_queue(struct unit *u, msec now)
         struct operation *op = operations_by_key(d->operations, in_machine->rq.op);
         enum op_state state = drive_op_state(in_machine);
         if (!op || (op->state == state && op->phase == in_machine->phase)) continue;
+        bool asks_again = in_machine->phase == PHASE_ASKING && op->phase == PHASE_LOCKED;
+        bool answered_again = in_machine->phase == PHASE_LOCKED && in_machine->asked > 1;
         op->state = state;
         op->evidence = u->machine.evidence;
         operation_note_phase(op, in_machine->phase, now);
-        tell_operation(d, op);
+        if (!asks_again && !answered_again) tell_operation(d, op);
     }
 }
 
@@ -184,12 +188,19 @@ static void set_timers(struct unit *u, msec wake, msec now)
     struct daemon *d = u->daemon;
     const struct drive_evidence *seen = &u->machine.evidence;
     loop_timer_set(d->loop, &u->wake, wake == MSEC_NEVER ? MSEC_NEVER : MAX(wake, now + 1));
+    bool polls = evidence_polling(&u->evidence, now) == 1;
+    if (u->machine.medium.image && polls != u->polls_told) {
+        u->polls_told = polls;
+        daemon_tell_drive(u);
+    }
     bool active = u->machine.medium.image && now - MAX(seen->last_read_at, seen->last_write_at) < ACTIVE_FOR &&
                   MAX(seen->last_read_at, seen->last_write_at) > 0;
     if (active || drive_wants_samples(&u->machine)) {
         if (u->sample_timer.at == MSEC_NEVER) loop_timer_set(d->loop, &u->sample_timer, now + d->config->sample_interval);
     } else if (u->machine.medium.image) {
         d->engine->class->arm(d->engine, u->index);
+        if (evidence_polling(&u->evidence, now) < 0 && u->evidence.known && u->sample_timer.at == MSEC_NEVER)
+            loop_timer_set(d->loop, &u->sample_timer, now + POLLING_LOOK);
     }
 }
 
@@ -205,7 +216,7 @@ static void feed(struct unit *u, struct drive_event *ev, struct drive_output *ou
     sample(u, now);
     ev->evidence = evidence_view(&u->evidence, &u->sample);
     drive_step(&u->machine, ev, now, out);
-    if (u->machine.generation != generation) medium_changed(u, out, now);
+    if (u->machine.generation != generation) medium_changed(u, out);
     finish_operations(u, out, now);
     note_queue(u, now);
     if (!was_observed && u->machine.observed) resume_operation(u);

@@ -35,8 +35,8 @@ struct unit {                      /* a drive with all that belongs to it */
     struct drive_action acting;    /* given to the engine */
     msec acting_since;
     struct err last_error;         /* of the engine's last result */
-    char stuck_text[200];
     struct loop_timer wake, sample_timer;
+    bool polls_told;               /* what the listeners were told of the host's polling */
     msec told_at;                  /* evidence was last told to the listeners */
     char resumed[OPERATION_ID_LEN + 1]; /* operation of an earlier process, to be ended when the kernel was seen */
     enum drive_do resumed_doing;

@@ -88,7 +88,7 @@ struct drive_op {
     bool verified;              /* the kernel was read since this operation became the head */
     unsigned facts;             /* so far */
     msec started_at, patience_until, next_at;
-    int force_tries;
+    int asked, force_tries;
     bool was_readonly, was_locked;     /* the medium, when it was last asked for, forced or swapped, */
     struct drive_evidence decided_on;  /* and what could be seen then */
 };

@@ -31,13 +31,13 @@ static void enter(struct turn *t, struct drive_op *op, enum op_phase phase, enum
         op->was_locked = t->d->evidence.lock == LOCK_LOCKED;
         op->decided_on = t->d->evidence;
     }
-    t->out->changed = true;
+    if (what != DO_ASK || ++op->asked == 1) t->out->changed = true; /* asking again looks the same from outside */
     drive_act(t, what, op);
 }
 
 static void wait_in(struct turn *t, struct drive_op *op, enum op_phase phase, msec next_at)
 {
-    if (op->phase != phase) t->out->changed = true;
+    if (op->phase != phase && op->asked <= 1) t->out->changed = true;
     op->phase = phase;
     op->next_at = next_at;
 }
@@ -247,6 +247,7 @@ static void medium_taken(struct turn *t, struct drive_op *op, bool forced)
 
 static void locked(struct turn *t, struct drive_op *op)
 {
+    if (t->d->evidence.lock != LOCK_LOCKED) t->out->changed = true;
     t->d->evidence.lock = LOCK_LOCKED;
     t->d->evidence.lock_seen_at = t->now;
     wait_in(t, op, PHASE_LOCKED, t->now + DRIVE_ASK_EVERY);

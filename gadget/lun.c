@@ -122,6 +122,7 @@ static int write_image(const char *dir, const struct lun_order *o, struct engine
 
 static int check_size_now(const struct lun_order *o, struct err *e)
 {
+    if (o->image.fd < 0) return err_set(e, ERR_INTERNAL, "No image was opened for this drive");
     struct engine_medium now = {0};
     if (image_identify(o->image.fd, &now) < 0)
         return err_set_errno(e, ERR_IMAGE_UNUSABLE, errno, "Cannot look at the image");

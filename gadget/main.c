@@ -80,7 +80,7 @@ static int lock_runtime_dir(const struct gadget_config *c, struct err *e)
     char path[STORE_PATH_MAX + 16];
     if (mkdir(c->runtime_dir, 0755) < 0 && errno != EEXIST)
         return err_set_errno(e, ERR_INTERNAL, errno, "Cannot make %s", c->runtime_dir);
-    snprintf(path, sizeof path, "%s/gadget.lock", c->runtime_dir);
+    snprintf(path, sizeof path, "%s/daemon.lock", c->runtime_dir);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) return err_set_errno(e, ERR_INTERNAL, errno, "Cannot open %s", path);
     if (flock(fd, LOCK_EX | LOCK_NB) < 0) {

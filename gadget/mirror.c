@@ -109,3 +109,10 @@ json_t *mirror_operation(const struct mirror *m, const char *id)
 {
     return find(m->operations, "id", id);
 }
+
+bool mirror_is_settled(const struct mirror *m, const json_t *operation)
+{
+    const json_t *drive = mirror_drive(m, json_text(operation, "drive"));
+    const char *under_way = json_text(json_object_get(drive, "operation"), "id");
+    return mirror_is_finished(operation) && strcmp(under_way, json_text(operation, "id")) != 0;
+}

@@ -29,3 +29,6 @@ json_t *mirror_drive(const struct mirror *m, const char *name);     /* borrowed;
 json_t *mirror_operation(const struct mirror *m, const char *id);
 
 bool mirror_is_finished(const json_t *operation);
+
+/* Finished, and its drive does not show it as under way any more: the drive is seen as the operation left it. */
+bool mirror_is_settled(const struct mirror *m, const json_t *operation);

@@ -160,7 +160,7 @@ static void other_function(struct maker *m, const struct function_config *f)
     for (size_t i = 0; i < f->attributes_count; i++) {
         struct plan_step s = {.kind = PLAN_VALUE};
         snprintf(s.path, sizeof s.path, "functions/%s/%s", f->name, f->attributes[i].name);
-        ssize_t n = function_attribute_bytes(&f->attributes[i], (uint8_t *)s.value, sizeof s.value);
+        ssize_t n = gadget_config_attribute_bytes(&f->attributes[i], (uint8_t *)s.value, sizeof s.value);
         s.value_len = n < 0 ? 0 : (size_t)n; /* config.c has refused what is not hexadecimal */
         add(m, &s);
     }

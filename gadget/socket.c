@@ -58,7 +58,7 @@ static void answer(struct client *c, int64_t id, const char *member, json_t *bod
     cleanup_json json_t *message = json_object();
     json_put_int(message, "id", id);
     json_put(message, member, body);
-    cleanup_free char *text = json_dumps(message, JSON_COMPACT);
+    cleanup_free char *text = json_write(message, false);
     if (text) send_text(c, text);
 }
 
@@ -80,7 +80,7 @@ void gadget_socket_announce(struct gadget_socket *s, const char *kind, json_t *m
     cleanup_free char *text = NULL;
     for (size_t i = 0; s && i < GADGET_CLIENTS_MAX; i++) {
         if (s->clients[i].fd < 0 || !s->clients[i].hello) continue;
-        if (!text) text = json_dumps(owned, JSON_COMPACT);
+        if (!text) text = json_write(owned, false);
         if (text) send_text(&s->clients[i], text);
     }
 }

@@ -77,7 +77,7 @@ void state_file_save(struct daemon *d)
     for (size_t i = 0; i < d->units_len; i++) json_put(drives, d->units[i].config->name, drive_json(d, &d->units[i]));
     json_put(state, "drives", drives);
 
-    char *text = json_dumps(state, JSON_COMPACT | JSON_SORT_KEYS);
+    char *text = json_write(state, true);
     if (!text || (d->saved_state && strcmp(text, d->saved_state) == 0)) {
         free(text);
         return;

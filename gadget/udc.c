@@ -178,13 +178,9 @@ void udc_read(struct udc *u, struct engine_link *ret)
     *ret = (struct engine_link){0};
     choose(u, name);
     if (strcmp(name, u->name) != 0) watch_state(u, name);
-    if (!u->name[0]) return;
+    if (u->name[0] && !read_state(u, ret->state, sizeof ret->state)) watch_state(u, name); /* went, and came back */
+    if (!u->name[0] || !read_state(u, ret->state, sizeof ret->state)) return;
     snprintf(ret->udc, sizeof ret->udc, "%s", u->name);
-    if (!read_state(u, ret->state, sizeof ret->state)) {
-        unwatch(u);
-        *ret = (struct engine_link){0};
-        return;
-    }
     read_attribute(u, u->name, "current_speed", ret->speed, sizeof ret->speed);
     ret->bound = is_bound(u, u->name);
     ret->configured = ret->bound && strcmp(ret->state, "configured") == 0;

@@ -262,8 +262,9 @@ static void report_held(struct worker *w)
 {
     w->held = true;
     log_warning("%s: process %d of an earlier trayd-gadget is still in a call", w->spec.name, (int)w->holder);
+    if (!w->spec.held) return; /* the queue waits */
     finish_queue(w, WORKER_CANCELLED);
-    if (w->spec.held) w->spec.held(w->spec.owner, w->holder);
+    w->spec.held(w->spec.owner, w->holder);
 }
 
 static void on_timer(struct loop_timer *t, msec now)

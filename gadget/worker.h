@@ -16,7 +16,8 @@
  * sleeps in flock() until the old one is gone: `released`.
  *
  * All of these functions belong to the loop's thread. Callbacks come from the loop, never from inside
- * worker_submit(); worker_cancel() and worker_free() do call back, with WORKER_CANCELLED.
+ * worker_submit(); worker_cancel() and worker_free() do call back, with WORKER_CANCELLED. A callback may submit and
+ * cancel, but not free the worker.
  */
 #pragma once
 
@@ -57,7 +58,7 @@ struct worker_spec {
     const void *context;        /* as it is when the process is forked */
     msec replace_after;         /* a process that is busy for longer is replaced when somebody waits; 0: never */
     void *owner;
-    void (*held)(void *owner, pid_t by);  /* by: 0 where it is not known */
+    void (*held)(void *owner, pid_t by);  /* by: 0 where it is not known. NULL: the queue is not cancelled, it waits */
     void (*released)(void *owner);
 };
 

@@ -50,7 +50,7 @@ static int do_rename_new(int from_dir, const char *from, int to_dir, const char 
         return 0;
     }
     if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS) return -1;
-    /* Neither: our own uploads exclude each other by the library's lock, so only a foreign program could come between. */
+    /* Neither: our own uploads exclude each other by the library's lock; only a foreign program could come between. */
     struct stat st;
     if (fstatat(to_dir, to, &st, AT_SYMLINK_NOFOLLOW) == 0) {
         errno = EEXIST;

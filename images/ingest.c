@@ -1,25 +1,26 @@
 #include "images/ingest.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #include "base/parse.h"
 #include "images/hasher.h"
 #include "images/hidden.h"
 #include "images/rename_job.h"
 
-#define RESERVE_STEP ((off_t)64 << 20)   /* at a time, where the length is not known: few extents, and little to give back */
-#define WRITEBACK_STEP ((off_t)8 << 20)  /* dirty bytes before the disk is set to work, so that the fsync at the end is short */
+#define RESERVE_STEP ((off_t)64 << 20)   /* where the length is not known: few extents, and little to give back */
+#define WRITEBACK_STEP ((off_t)8 << 20)  /* dirty bytes before the disk is set to work: a short fsync at the end */
 #define IMAGE_MODE 0640                  /* as the service's umask would have it; trayd-gadget is root */
 
 struct ingest {
     const struct fileops *ops;
     struct store *store;
     struct hasher *hasher;
-    int fd, hidden_fd, folder_fd;
+    const struct store_entry *entry; /* the caller's */
+    int fd, hidden_fd;
     char name[HIDDEN_NAME_MAX];   /* in the hidden directory; "" when there is no file there (any more) */
     int64_t length;               /* -1: unknown */
     int64_t promised;             /* of store->promised, ours */
@@ -43,8 +44,8 @@ static int too_small(struct err *e, int64_t wanted, int64_t there)
 static int write_error(struct err *e)
 {
     int errnum = errno;
-    return err_set_errno(e, store_code_for_errno(errnum), errnum,
-                         errnum == EFBIG ? "The store's file system cannot hold so large a file" : "Cannot write the image");
+    if (errnum == EFBIG) return err_set(e, ERR_NO_SPACE, "The store's file system cannot hold so large a file");
+    return err_set_errno(e, store_code_for_errno(errnum), errnum, "Cannot write the image");
 }
 
 static bool cannot_reserve(int errnum)
@@ -95,12 +96,20 @@ static void keep_promise(struct ingest *in, int64_t bytes)
 
 /* ---- begin and end ---- */
 
-static int open_files(struct ingest *in, const struct store_entry *entry, struct err *e)
+/* A rename cannot leave its file system. Better to say so now than after the last byte. */
+static int check_same_device(const struct ingest *in, struct err *e)
 {
-    in->folder_fd = fcntl(entry->folder_fd, F_DUPFD_CLOEXEC, 0);
-    if (in->folder_fd < 0) return err_set_errno(e, ERR_UNAVAILABLE, errno, "Cannot open one more file");
-    in->hidden_fd = hidden_open(in->ops, entry->root_fd, e);
-    if (in->hidden_fd < 0) return -1;
+    struct stat hidden, folder;
+    if (fstat(in->hidden_fd, &hidden) < 0 || fstat(in->entry->folder_fd, &folder) < 0)
+        return err_set_errno(e, store_code_for_errno(errno), errno, "Cannot look at the store");
+    if (hidden.st_dev == folder.st_dev) return 0;
+    return err_set(e, ERR_BAD_REQUEST, "The folder is a mount of its own; configure it as a store to upload into it");
+}
+
+static int open_files(struct ingest *in, struct err *e)
+{
+    in->hidden_fd = hidden_open(in->ops, in->entry->root_fd, e);
+    if (in->hidden_fd < 0 || check_same_device(in, e) < 0) return -1;
     in->fd = hidden_create(in->ops, in->hidden_fd, in->name, e);
     return in->fd < 0 ? -1 : 0;
 }
@@ -115,10 +124,11 @@ struct ingest *ingest_begin(const struct fileops *ops, struct store *store, cons
     }
     in->ops = ops;
     in->store = store;
-    in->fd = in->hidden_fd = in->folder_fd = -1;
+    in->entry = entry;
+    in->fd = in->hidden_fd = -1;
     in->length = length;
     in->reserving = true;
-    if (open_files(in, entry, e) < 0 || (length >= 0 && reserve_all(in, e) < 0) || !(in->hasher = hasher_new(e))) {
+    if (open_files(in, e) < 0 || (length >= 0 && reserve_all(in, e) < 0) || !(in->hasher = hasher_new(e))) {
         ingest_free(in);
         return NULL;
     }
@@ -134,7 +144,6 @@ void ingest_free(struct ingest *in)
         atomic_store(&in->store->leftovers, true); /* the next upload tries again */
     util_close_fd(&in->fd); /* and with it the lock */
     util_close_fd(&in->hidden_fd);
-    util_close_fd(&in->folder_fd);
     free(in);
 }
 
@@ -222,7 +231,8 @@ static int check(struct ingest *in, const char *sha256, struct err *e)
 
 static int settle(struct ingest *in, struct err *e)
 {
-    if (in->reserved > in->written && in->ops->truncate(in->fd, in->written) < 0) return write_error(e); /* gives back */
+    bool give_back = in->reserved > in->written;
+    if (give_back && in->ops->truncate(in->fd, in->written) < 0) return write_error(e);
     if (fchmod(in->fd, IMAGE_MODE) < 0 && errno != EPERM && errno != EOPNOTSUPP) return write_error(e);
     stored_digest_write(in->ops, in->fd, in->sha256); /* without it the digest will be unknown, no more */
     return in->ops->sync(in->fd) < 0 ? write_error(e) : 0;
@@ -241,11 +251,15 @@ const char *ingest_sha256(const struct ingest *in)
     return in->sha256;
 }
 
-int ingest_publish(struct ingest *in, const char *name, bool replace, struct err *e)
+int ingest_publish(struct ingest *in, const char *name, bool replace, const char *if_match, struct err *e)
 {
     if (in->failed || !in->sealed) return failed_before(e);
     bool unknown;
-    int result = store_rename(in->store, in->ops, in->hidden_fd, in->name, in->folder_fd, name, replace, &unknown, e);
+    struct rename_request rq = {
+        .from_dir = in->hidden_fd, .from = in->name, .to_dir = in->entry->folder_fd, .to = name,
+        .replace = replace, .if_match = if_match,
+    };
+    int result = store_rename(in->store, in->ops, &rq, &unknown, e);
     in->failed = result < 0;
     if (unknown) atomic_store(&in->store->leftovers, true); /* an unlink now would wait for the same store */
     if (unknown || result == 0) in->name[0] = '\0';
@@ -262,7 +276,7 @@ int ingest_sync_name(struct ingest *in, struct err *e)
 {
     /* The hidden directory first: on a file system without a journal, a power failure between the two may lose the
      * name, but must not leave two names for the same blocks (FAT). */
-    if (sync_directory(in, in->hidden_fd) == 0 && sync_directory(in, in->folder_fd) == 0) return 0;
+    if (sync_directory(in, in->hidden_fd) == 0 && sync_directory(in, in->entry->folder_fd) == 0) return 0;
     return err_set_errno(e, store_code_for_errno(errno), errno,
                          "The image is there, but its directory could not be synced");
 }

@@ -21,10 +21,10 @@ struct ingest;
 
 /*
  * Makes the hidden file, and reserves `length` bytes (-1: unknown; then the room is reserved as it is needed).
- * `in` is only read. Fails with no_space before the first byte where there is not enough.
+ * `entry` must stay entered until ingest_free(). Fails with no_space before the first byte where there is not enough.
  */
-struct ingest *ingest_begin(const struct fileops *ops, struct store *store, const struct store_entry *in, int64_t length,
-                            struct err *e);
+struct ingest *ingest_begin(const struct fileops *ops, struct store *store, const struct store_entry *entry,
+                            int64_t length, struct err *e);
 void ingest_free(struct ingest *in);
 
 int ingest_write(struct ingest *in, const void *data, size_t len, struct err *e);
@@ -37,10 +37,11 @@ int ingest_seal(struct ingest *in, const char *sha256, struct err *e);
 const char *ingest_sha256(const struct ingest *in); /* of a sealed file */
 
 /*
- * Makes the file visible as `name`; where `replace`, instead of what is there. When this fails the name is as before,
- * unless the store did not answer (unavailable): then the rename may still come.
+ * Makes the file visible as `name`, which must be free; or, where `replace`, takes the place of what is there, if
+ * that still has the ETag `if_match` (NULL: whatever it is). When this fails the name is as before, unless the store
+ * did not answer (unavailable): then the rename may still come.
  */
-int ingest_publish(struct ingest *in, const char *name, bool replace, struct err *e);
+int ingest_publish(struct ingest *in, const char *name, bool replace, const char *if_match, struct err *e);
 
 /* Syncs the directories, so that the name survives a power failure. Not to be called with a lock: it may take long. */
 int ingest_sync_name(struct ingest *in, struct err *e);

@@ -33,7 +33,8 @@ static void suggest(uint64_t size, struct inspect_result *r)
 {
     r->cdrom = false;
     if (r->format == INSPECT_UNKNOWN)
-        r->reason = r->boot_sector ? "It begins with a boot sector, as a disk does." : "It holds no CD or DVD file system.";
+        r->reason = r->boot_sector ? "It begins with a boot sector, as a disk does."
+                                   : "It holds no CD or DVD file system.";
     else if (size < INSPECT_CDROM_BYTES_MIN)
         r->reason = "It holds a CD file system, but is smaller than the smallest CD that the kernel accepts.";
     else if (size > INSPECT_CDROM_BYTES_MAX)

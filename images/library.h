@@ -5,8 +5,11 @@
  * could disagree with it. Images that are being received live under a temporary name in the hidden directory
  * ".trayd" of their store and become visible by a rename, complete and synced.
  *
- * Thread-safe. A name is checked by name_check() and must be NFC; a store is "" (the default), "main" or
- * "main/sub/folder".
+ * Thread-safe. A name is checked by image_name_check() (name_check(), and NFC); a store is "" (the default), "main"
+ * or "main/sub/folder". A NULL store is the default too, but for a list, where it is all stores.
+ *
+ * A store that does not answer fails with `unavailable` after STORE_PATIENCE, and delays nobody else; one that is not
+ * there fails with `store_detached`, and is found again by itself when it is back.
  */
 #pragma once
 
@@ -37,12 +40,20 @@ struct library_query {
     const char *after;  /* cursor of the previous page, NULL for the first */
 };
 
-/* {"images": [...], "next": cursor or null} */
+/* {"images": [...], "next": cursor or null}, and "skipped" where there are files whose names cannot be used: how many.
+ * Stores that are not there are left out when all are listed. A store includes its folders. */
 json_t *library_list(struct library *l, const struct library_query *q, struct err *e);
 
-/* An image as JSON: name, store, size, modified, complete, readonly, sha256, drives, suggested_type, ... */
+/*
+ * An image as JSON: name, store, size, modified, complete, readonly (nobody has write permission, or the store is
+ * read-only), sha256 (or null), drives, suggested_type ("cdrom", "disk"), suggested_reason, etag (null while the image
+ * is writable in a drive). One that is being received has complete: false, "received", its announced size or null,
+ * and null for what is not known yet; one that is being replaced is shown as it was.
+ */
 json_t *library_get(struct library *l, const char *store, const char *name, struct err *e);
-json_t *library_stores(struct library *l);                         /* [{"name", "path"?, "readonly", "attached", "size", "free"}] */
+
+/* [{"name", "path", "readonly", "attached", "size", "free"}], sizes null where it is not attached. */
+json_t *library_stores(struct library *l);
 json_t *library_store(struct library *l, const char *name, struct err *e);
 
 /* ---- receiving ---- */
@@ -53,17 +64,20 @@ struct library_upload_request {
     const char *store, *name;
     int64_t length;         /* -1: unknown (chunked) */
     const char *sha256;     /* 64 hexadecimal digits that the content must have, or NULL */
-    const char *if_match;   /* strong ETag of the content that may be replaced, or NULL */
+    const char *if_match;   /* strong ETag of the content that may be replaced, "*" for any, or NULL */
     bool must_not_exist;    /* If-None-Match: * */
 };
 
 /* Decides everything that can be decided before the first byte: names, existence, use, space (reserved with
  * fallocate: no_space). *ret_exists is set where the same name with the declared digest is there already: then the
- * return value is NULL, *e has ERR_NONE and nothing needs to be transferred. */
-struct library_upload *library_upload_begin(struct library *l, const struct library_upload_request *rq, bool *ret_exists, struct err *e);
+ * return value is NULL, *e has ERR_NONE and nothing needs to be transferred. (If the digest of what is there is not
+ * known it is computed now, which takes as long as reading the file.) At most UPLOADS_MAX at once. */
+struct library_upload *library_upload_begin(struct library *l, const struct library_upload_request *rq,
+                                            bool *ret_exists, struct err *e);
 int library_upload_write(struct library_upload *u, const void *data, size_t len, struct err *e);
 /* Length and digest checked, fsync, rename, fsync of the directory. Returns the image's JSON; the upload is gone
- * either way. *ret_replaced: the name existed before. */
+ * either way, and after a failure so is every byte of it. (Only where the directory's fsync fails is the image there
+ * all the same: complete, but perhaps not after a power failure.) *ret_replaced: the name existed before. */
 json_t *library_upload_finish(struct library_upload *u, bool *ret_replaced, struct err *e);
 void library_upload_abort(struct library_upload *u);
 
@@ -76,7 +90,9 @@ struct library_content {
     msec modified;          /* real time */
 };
 
-int library_content_open(struct library *l, const char *store, const char *name, struct library_content *ret, struct err *e);
+int library_content_open(struct library *l, const char *store, const char *name, struct library_content *ret,
+                         struct err *e);
+/* An image that is still being received is cancelled: the upload's next step fails with `cancelled`. */
 int library_delete(struct library *l, const char *store, const char *name, const char *if_match, struct err *e);
 
 /*

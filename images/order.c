@@ -56,7 +56,7 @@ void order_cursor_format(struct order order, const struct order_item *last, char
 
 static int bad_cursor(struct err *e)
 {
-    return err_set(e, ERR_BAD_REQUEST, "The cursor \"after\" is not one that an earlier page with this sort order gave");
+    return err_set(e, ERR_BAD_REQUEST, "\"after\" is not a cursor that an earlier page of this order gave");
 }
 
 static int parse_key(const char *text, int64_t *ret)

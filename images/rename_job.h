@@ -10,11 +10,18 @@
 #include "images/fileops.h"
 #include "images/store.h"
 
+struct rename_request {  /* all borrowed */
+    int from_dir, to_dir;
+    const char *from, *to;
+    bool replace;         /* `to` may exist */
+    const char *if_match; /* ETag that the file must have which is replaced or deleted; NULL: any */
+};
+
 /*
- * Each returns 0, or -1 with *e. *ret_unknown: the store did not answer, and the change may still happen.
- * The descriptors stay the caller's.
+ * Each returns 0, or -1 with *e: exists, precondition_failed, image_missing, ... *ret_unknown: the store did not
+ * answer (unavailable), and the change may still happen.
  */
-int store_rename(struct store *s, const struct fileops *ops, int from_dir, const char *from, int to_dir, const char *to,
-                 bool replace, bool *ret_unknown, struct err *e);
-int store_unlink(struct store *s, const struct fileops *ops, int dir_fd, const char *name, bool *ret_unknown,
+int store_rename(struct store *s, const struct fileops *ops, const struct rename_request *rq, bool *ret_unknown,
                  struct err *e);
+int store_unlink(struct store *s, const struct fileops *ops, int dir_fd, const char *name, const char *if_match,
+                 bool *ret_unknown, struct err *e);

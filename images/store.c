@@ -104,14 +104,24 @@ static void enter_drop(struct store_job *job)
     free(j);
 }
 
-int store_enter(struct store *s, const char *folder, msec patience, struct store_entry *ret, struct err *e)
+struct enter_job *store_enter_begin(struct store *s, const char *folder, struct err *e)
 {
     struct enter_job *j = malloc(sizeof *j);
-    if (!j) return err_set(e, ERR_UNAVAILABLE, "Out of memory");
+    if (!j) {
+        err_set(e, ERR_UNAVAILABLE, "Out of memory");
+        return NULL;
+    }
     *j = (struct enter_job){
         .job = {.run = enter_run, .drop = enter_drop}, .config = s->config, .entry = STORE_OUTSIDE};
     strcpy(j->folder, folder); /* of a store_ref: it fits */
-    if (store_thread_call(s->thread, &j->job, patience, NULL, e) < 0) return err_prefix(e, "Store \"%s\"", s->config.name);
+    store_thread_post(s->thread, &j->job);
+    return j;
+}
+
+int store_enter_end(struct store *s, struct enter_job *j, msec deadline, struct store_entry *ret, struct err *e)
+{
+    if (store_thread_wait(s->thread, &j->job, deadline, NULL, e) < 0)
+        return err_prefix(e, "Store \"%s\"", s->config.name);
     int result = j->result;
     if (result < 0 && e) *e = j->err;
     if (result == 0) {
@@ -120,6 +130,12 @@ int store_enter(struct store *s, const char *folder, msec patience, struct store
     }
     enter_drop(&j->job);
     return result;
+}
+
+int store_enter(struct store *s, const char *folder, struct store_entry *ret, struct err *e)
+{
+    struct enter_job *j = store_enter_begin(s, folder, e);
+    return j ? store_enter_end(s, j, clock_boot_ms() + STORE_PATIENCE, ret, e) : -1;
 }
 
 void store_collect(struct store *s, const struct store_entry *in)

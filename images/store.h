@@ -19,7 +19,7 @@
 struct store {
     struct store_config config;
     struct store_thread *thread;
-    atomic_bool leftovers;      /* unfinished uploads of an earlier run, or ones that could not be removed, may lie there */
+    atomic_bool leftovers;      /* unfinished uploads may lie there that nobody holds any more */
     _Atomic int64_t promised;   /* bytes of uploads under way that the file system could not reserve */
 };
 
@@ -33,11 +33,16 @@ int store_init(struct store *s, const struct store_config *config, struct err *e
 void store_done(struct store *s);
 
 /*
- * Opens the store, and in it `folder` ("" or "sub/folder"), waiting for at most `patience` ms. Returns 0, or -1 with
+ * Opens the store, and in it `folder` ("" or "sub/folder"), waiting for at most STORE_PATIENCE. Returns 0, or -1 with
  * *e: store_detached, not_found (the folder), unavailable (it does not answer). Leave it with store_leave().
  */
-int store_enter(struct store *s, const char *folder, msec patience, struct store_entry *ret, struct err *e);
+int store_enter(struct store *s, const char *folder, struct store_entry *ret, struct err *e);
 void store_leave(struct store_entry *in);
+
+/* The same in two steps, to enter several stores at once. Every job that began must end; it is gone then. */
+struct enter_job;
+struct enter_job *store_enter_begin(struct store *s, const char *folder, struct err *e);
+int store_enter_end(struct store *s, struct enter_job *j, msec deadline, struct store_entry *ret, struct err *e);
 
 static inline void store_leave_scope(struct store_entry *in)
 {

@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 
-#define STORE_JOBS_MAX 64 /* waiting for one store: more clients than that get an error rather than a place in the queue */
+#define STORE_JOBS_MAX 64    /* waiting for one store: more clients than that get an error, no place in the queue */
 
 #define STORE_PATIENCE 10000 /* ms; a busy disk or a slow share answers within it, a client still waits */
 

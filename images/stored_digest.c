@@ -69,7 +69,8 @@ static int hash_file(int fd, uint8_t digest[SHA256_BYTES], struct err *e)
 
 static bool same_file_state(const struct stat *a, const struct stat *b)
 {
-    return a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+    return a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+           a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
 int stored_digest_compute(int fd, char ret_text[SHA256_TEXT_MAX], struct err *e)

@@ -25,9 +25,10 @@ static int parse_unix(const char *path, struct address *ret, struct err *e)
 
 static int not_an_address(const char *text, struct err *e)
 {
-    return err_set(e, ERR_BAD_REQUEST,
-                   "\"%s\" is not an address such as \"127.0.0.1:8080\", \"[::1]:8080\" or \"unix:/run/trayd/http.sock\"%s",
-                   text, strncmp(text, "localhost", 9) == 0 ? " (names are not resolved)" : "");
+    return err_set(
+        e, ERR_BAD_REQUEST,
+        "\"%s\" is not an address such as \"127.0.0.1:8080\", \"[::1]:8080\" or \"unix:/run/trayd/http.sock\"%s", text,
+        strncmp(text, "localhost", 9) == 0 ? " (names are not resolved)" : "");
 }
 
 static bool is_loopback(const struct address *a)
@@ -63,10 +64,11 @@ int address_parse(const char *text, struct address *ret, struct err *e)
         a.len = sizeof in;
     }
     if (!is_loopback(&a))
-        return err_set(e, ERR_BAD_REQUEST,
-                       "\"%s\" can be reached from the network, and there is no authentication yet: listen on 127.0.0.1, "
-                       "[::1] or a unix socket",
-                       text);
+        return err_set(
+            e, ERR_BAD_REQUEST,
+            "\"%s\" can be reached from the network, and there is no authentication yet: listen on 127.0.0.1, "
+            "[::1] or a unix socket",
+            text);
     *ret = a;
     return 0;
 }

@@ -53,11 +53,12 @@ static int check(const char *path, const struct server_config *c, struct err *e)
     struct address address;
     if (address_parse(c->listen, &address, e) < 0) return err_prefix(e, "%s:%d", path, c->listen_line);
     if (c->database[0] != '/')
-        return err_set(e, ERR_BAD_REQUEST, "%s:%d: database must be an absolute path, not \"%s\"", path, c->database_line, c->database);
+        return err_set(e, ERR_BAD_REQUEST, "%s:%d: database must be an absolute path, not \"%s\"", path,
+                       c->database_line, c->database);
     for (size_t i = 0; i < c->hosts_count; i++)
         if (!http_origin_is_host(c->hosts[i]))
-            return err_set(e, ERR_BAD_REQUEST, "%s:%d: \"%.100s\" in hosts is neither \"name\" nor \"name:port\"", path, c->hosts_line,
-                           c->hosts[i]);
+            return err_set(e, ERR_BAD_REQUEST, "%s:%d: \"%.100s\" in hosts is neither \"name\" nor \"name:port\"", path,
+                           c->hosts_line, c->hosts[i]);
     return 0;
 }
 
@@ -67,12 +68,14 @@ static int load_gadget(const char *path, struct server_config *c, struct err *e)
     if (!g) return err_set(e, ERR_UNAVAILABLE, "Out of memory");
     if (gadget_config_load(path, g, e) < 0) return -1;
     snprintf(c->gadget_socket, sizeof c->gadget_socket, "%s", g->socket);
+    snprintf(c->runtime_dir, sizeof c->runtime_dir, "%s", g->runtime_dir);
     return 0;
 }
 
 int server_config_load(const char *path, struct server_config *ret, struct err *e)
 {
     server_config_defaults(ret);
-    if (config_load(path, keys, ret, e) < 0 || check(path, ret, e) < 0 || store_list_check(&ret->stores, path, e) < 0) return -1;
+    if (config_load(path, keys, ret, e) < 0 || check(path, ret, e) < 0 || store_list_check(&ret->stores, path, e) < 0)
+        return -1;
     return load_gadget(path, ret, e);
 }

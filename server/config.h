@@ -2,8 +2,8 @@
  * config.h - trayd's part of trayd.conf: the section `server`, and the stores.
  *
  * etc/trayd.conf documents each key; the table in config.c is what accepts them. The section `gadget` belongs to
- * trayd-gadget; of it trayd needs where its socket is and who may connect, and reads both with gadget/config.h's own
- * reader, so that --check-config checks the whole file.
+ * trayd-gadget; of it trayd needs where its socket and its runtime directory are, and reads both with
+ * gadget/config.h's own reader, so that --check-config checks the whole file.
  */
 #pragma once
 
@@ -12,7 +12,7 @@
 #include "server/address.h"
 #include "server/http_origin.h"
 
-#define CONFIG_PATH_DEFAULT "/etc/trayd.conf"
+#define CONFIG_PATH_DEFAULT "/etc/trayd/trayd.conf"
 
 struct server_config {
     char listen[128];              /* as address.h reads it */
@@ -25,6 +25,7 @@ struct server_config {
     int listen_line, hosts_line, database_line;
     struct store_list stores;
     char gadget_socket[108];       /* gadget.socket */
+    char runtime_dir[STORE_PATH_MAX]; /* gadget.runtime_dir */
 };
 
 void server_config_defaults(struct server_config *c);

@@ -46,7 +46,8 @@ int http_connections_add(struct http_connections *cs, int fd, const char *peer, 
 struct http_connection *http_connections_served(struct http_connections *cs, int fd);
 void http_connections_remove(struct http_connections *cs, struct http_connection *c);
 
-void http_connection_enter(struct http_connections *cs, struct http_connection *c, enum http_phase phase, msec deadline);
+void http_connection_enter(struct http_connections *cs, struct http_connection *c, enum http_phase phase,
+                           msec deadline);
 
 /* Readable when the next deadline has become nearer than the last reap said. */
 int http_connections_wake_fd(const struct http_connections *cs);

@@ -89,7 +89,8 @@ static void hand_over(struct guest *g)
 {
     struct http_door *d = g->door;
     struct err e;
-    if (http_connections_add(d->config.connections, g->watch.fd, g->host, clock_boot_ms() + d->config.header_timeout) < 0) {
+    msec deadline = clock_boot_ms() + d->config.header_timeout;
+    if (http_connections_add(d->config.connections, g->watch.fd, g->host, deadline) < 0) {
         err_set(&e, ERR_UNAVAILABLE, "Out of memory");
         refuse(g, &e);
         return;

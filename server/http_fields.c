@@ -45,7 +45,8 @@ static int check_grammar(const struct http_fields *f, struct err *e)
                        HTTP_HEAD_BYTES_MAX);
     for (size_t i = 0; i < f->len; i++) {
         const char *name = f->items[i].name;
-        if (!http_is_token(name, strlen(name))) return err_set(e, ERR_BAD_REQUEST, "Bad header field name \"%.80s\"", name);
+        if (!http_is_token(name, strlen(name)))
+            return err_set(e, ERR_BAD_REQUEST, "Bad header field name \"%.80s\"", name);
         for (const char *p = f->items[i].value; *p; p++)
             if (((unsigned char)*p < 0x20 && *p != '\t') || *p == 0x7f)
                 return err_set(e, ERR_BAD_REQUEST, "A control character in the header field %.80s", name);
@@ -56,8 +57,9 @@ static int check_grammar(const struct http_fields *f, struct err *e)
 static int check_once(const struct http_fields *f, struct err *e)
 {
     static const char *const singles[] = {
-        "Host",          "Content-Length", "Transfer-Encoding", "Content-Type", "Origin",          "Sec-Fetch-Site", "Expect",
-        "Authorization", "Range",          "If-Range",          "Prefer",       "Last-Event-ID",
+        "Host",           "Content-Length", "Transfer-Encoding", "Content-Type", "Origin",
+        "Sec-Fetch-Site", "Expect",         "Authorization",     "Range",        "If-Range",
+        "If-Match",       "If-None-Match",  "Prefer",            "Last-Event-ID",
     };
     for (size_t i = 0; i < ARRAY_LEN(singles); i++)
         if (http_fields_count(f, singles[i]) > 1)
@@ -74,9 +76,11 @@ int http_fields_check(const struct http_fields *f, bool http_1_1, struct http_bo
     if (http_1_1 && !http_fields_get(f, "Host")) return err_set(e, ERR_BAD_REQUEST, "The header field Host is missing");
     if (expect && strcasecmp(expect, "100-continue") != 0)
         return err_set(e, ERR_BAD_REQUEST, "The only Expect known is 100-continue, not \"%.80s\"", expect);
-    if (length && encoding) return err_set(e, ERR_BAD_REQUEST, "Content-Length and Transfer-Encoding exclude each other");
+    if (length && encoding)
+        return err_set(e, ERR_BAD_REQUEST, "Content-Length and Transfer-Encoding exclude each other");
     if (encoding && (!http_1_1 || strcasecmp(encoding, "chunked") != 0))
-        return err_set(e, ERR_BAD_REQUEST, "The only Transfer-Encoding known is chunked, with HTTP/1.1; not \"%.80s\"", encoding);
+        return err_set(e, ERR_BAD_REQUEST, "The only Transfer-Encoding known is chunked, with HTTP/1.1; not \"%.80s\"",
+                       encoding);
     if (length) {
         uint64_t value;
         if (parse_u64(length, &value) < 0 || value > INT64_MAX)

@@ -15,13 +15,16 @@ static int bad(struct err *e, const char *what)
 /* "GET /path HTTP/1.1" */
 static int check_request_line(char *line, bool *ret_http_1_1, struct err *e)
 {
-    char *rest = line, *method = strsep(&rest, " "), *target = rest ? strsep(&rest, " ") : NULL;
     for (const char *p = line; *p; p++)
         if ((unsigned char)*p < 0x20 || *p == 0x7f) return bad(e, "A control character in the request line");
-    if (strlen(method) > METHOD_MAX || !http_is_token(method, strlen(method))) return bad(e, "The request does not begin with a method");
-    if (!target || !target[0] || !rest) return bad(e, "The request line must be METHOD /path HTTP/1.1, with single spaces");
+    char *rest = line, *method = strsep(&rest, " "), *target = rest ? strsep(&rest, " ") : NULL;
+    if (strlen(method) > METHOD_MAX || !http_is_token(method, strlen(method)))
+        return bad(e, "The request does not begin with a method");
+    if (!target || !target[0] || !rest)
+        return bad(e, "The request line must be METHOD /path HTTP/1.1, with single spaces");
     if (strlen(target) > HTTP_TARGET_MAX)
-        return err_set(e, ERR_URI_TOO_LONG, "The address has %zu bytes; at most %d are accepted", strlen(target), HTTP_TARGET_MAX);
+        return err_set(e, ERR_URI_TOO_LONG, "The address has %zu bytes; at most %d are accepted", strlen(target),
+                       HTTP_TARGET_MAX);
     *ret_http_1_1 = strcmp(rest, "HTTP/1.1") == 0;
     if (!*ret_http_1_1 && strcmp(rest, "HTTP/1.0") != 0)
         return err_set(e, ERR_BAD_REQUEST, "HTTP/1.1 and HTTP/1.0 are spoken here, not \"%.40s\"", rest);
@@ -30,7 +33,8 @@ static int check_request_line(char *line, bool *ret_http_1_1, struct err *e)
 
 static int add_field(struct http_fields *f, char *line, struct err *e)
 {
-    if (*line == ' ' || *line == '\t') return bad(e, "A header field that is continued on the next line (obsolete folding)");
+    if (*line == ' ' || *line == '\t')
+        return bad(e, "A header field that is continued on the next line (obsolete folding)");
     char *colon = strchr(line, ':');
     if (!colon) return err_set(e, ERR_BAD_REQUEST, "A header field without a colon: \"%.80s\"", line);
     *colon++ = '\0';
@@ -75,8 +79,8 @@ enum http_head http_head_check(char *bytes, size_t len, struct err *e)
     if (head_len > HTTP_HEAD_BYTES_MAX || (!end && len + skip >= HTTP_HEAD_BYTES_MAX)) {
         bool in_first_line = !memmem(bytes, len, "\r\n", 2);
         err_set(e, in_first_line ? ERR_URI_TOO_LONG : ERR_HEADERS_TOO_LARGE,
-                "The %s longer than the %d bytes that are accepted", in_first_line ? "request line is" : "header fields are",
-                HTTP_HEAD_BYTES_MAX);
+                "The %s longer than the %d bytes that are accepted",
+                in_first_line ? "request line is" : "header fields are", HTTP_HEAD_BYTES_MAX);
         return HTTP_HEAD_BAD;
     }
     if (!end) {

@@ -41,7 +41,7 @@ static bool is_loopback(const char *name)
 {
     size_t len = strlen(name);
     if (strcmp(name, "localhost") == 0 || strcmp(name, "[::1]") == 0) return true;
-    if (len > 10 && strcmp(name + len - 10, ".localhost") == 0) return true; /* RFC 6761: resolves to loopback, always */
+    if (len > 10 && strcmp(name + len - 10, ".localhost") == 0) return true; /* loopback, always: RFC 6761 */
     return strncmp(name, "127.", 4) == 0 && strspn(name, "0123456789.") == len;
 }
 
@@ -53,7 +53,8 @@ static bool host_is_ours(const struct http_origin *o, const struct authority *a)
     if (is_loopback(a->name) && (o->port == 0 || port == o->port)) return true;
     for (size_t i = 0; i < o->hosts_len; i++) {
         struct authority known;
-        if (split(o->hosts[i], &known) && strcmp(known.name, a->name) == 0 && (!known.port || known.port == port)) return true;
+        if (split(o->hosts[i], &known) && strcmp(known.name, a->name) == 0 && (!known.port || known.port == port))
+            return true;
     }
     return false;
 }
@@ -80,7 +81,8 @@ static bool is_visit(const char *path, const struct http_fields *f)
     return strcmp(path, "/") == 0 && mode && strcmp(mode, "navigate") == 0 && dest && strcmp(dest, "document") == 0;
 }
 
-int http_origin_check(const struct http_origin *o, enum api_method m, const char *path, const struct http_fields *f, struct err *e)
+int http_origin_check(const struct http_origin *o, enum api_method m, const char *path, const struct http_fields *f,
+                      struct err *e)
 {
     struct authority authority = {0};
     const char *host = http_fields_get(f, "Host"), *origin = http_fields_get(f, "Origin");

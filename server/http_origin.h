@@ -25,4 +25,5 @@ struct http_origin {
 /* Is `host` of the form that server.hosts takes? */
 bool http_origin_is_host(const char *host);
 
-int http_origin_check(const struct http_origin *o, enum api_method m, const char *path, const struct http_fields *f, struct err *e);
+int http_origin_check(const struct http_origin *o, enum api_method m, const char *path, const struct http_fields *f,
+                      struct err *e);

@@ -18,10 +18,11 @@ void http_raw_problem(int fd, const struct err *e)
     struct api_response rs;
     api_response_init(&rs);
     api_problem(&rs, e);
-    cleanup_free char *body = rs.json ? json_dumps(rs.json, JSON_COMPACT) : NULL;
-    int n = snprintf(text, sizeof text,
-                     "HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Type: application/problem+json\r\nContent-Length: %zu\r\n",
-                     rs.status, MHD_get_reason_phrase_for((unsigned)rs.status), body ? strlen(body) : 0);
+    cleanup_free char *body = rs.json ? json_write(rs.json, false) : NULL;
+    int n = snprintf(
+        text, sizeof text,
+        "HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Type: application/problem+json\r\nContent-Length: %zu\r\n",
+        rs.status, MHD_get_reason_phrase_for((unsigned)rs.status), body ? strlen(body) : 0);
     for (const struct api_pair *h = http_response_always; h->name && n < RAW_MAX; h++)
         n += snprintf(text + n, sizeof text - (size_t)n, "%s: %s\r\n", h->name, h->value);
     if (n < RAW_MAX) n += snprintf(text + n, sizeof text - (size_t)n, "\r\n%s", body ? body : "");

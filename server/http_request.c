@@ -9,9 +9,9 @@
 #include "server/http_raw.h"
 #include "server/http_response.h"
 
-#define IDLE_TIMEOUT 75000                    /* ms a connection is kept between two requests; browsers give up after 60 to 300 s */
+#define IDLE_TIMEOUT 75000 /* ms a connection is kept between two requests; browsers give up after 60 to 300 s */
 #define UPLOAD_PROGRESS (64 * 1024)           /* that much of an upload must come within each body_timeout */
-#define DRAIN_BYTES ((uint64_t)64 << 20)      /* of a body that nobody wants, read so that its sender sees the answer, */
+#define DRAIN_BYTES ((uint64_t)64 << 20) /* of a body that nobody wants, read so that its sender sees the answer, */
 #define DRAIN_MS 2000                         /* and for how long */
 
 static const char *const method_names[API_METHODS] = {
@@ -49,7 +49,8 @@ static const char *request_header(const struct api_request *rq, const char *name
     return http_fields_get(&((const struct http_request *)rq->transport)->fields, name);
 }
 
-static enum MHD_Result collect_field(void *cls, enum MHD_ValueKind kind attr_unused, const char *name, const char *value)
+static enum MHD_Result collect_field(void *cls, enum MHD_ValueKind kind attr_unused, const char *name,
+                                     const char *value)
 {
     http_fields_add(cls, name, value ? value : "");
     return MHD_YES;
@@ -80,7 +81,8 @@ static int check_request(struct http_request *hr, const char *method, struct err
 static const struct api_route *find_route(struct http_request *hr, char allow[80], struct err *e)
 {
     enum err_code code = ERR_NOT_FOUND;
-    const struct api_route *r = api_match(hr->rq.method, hr->target.segments, hr->target.segments_len, hr->rq.params, allow, &code);
+    const struct api_route *r =
+        api_match(hr->rq.method, hr->target.segments, hr->target.segments_len, hr->rq.params, allow, &code);
     if (r) return r;
     if (code == ERR_METHOD_NOT_ALLOWED)
         err_set(e, code, "%s does not apply to %.200s", method_names[hr->rq.method], hr->target.raw);
@@ -95,14 +97,18 @@ static int check_body(const struct http_request *hr, struct err *e)
     const struct http_body *b = &hr->framing;
     switch (r->body) {
     case API_BODY_NONE:
-        return b->present ? err_set(e, ERR_BAD_REQUEST, "%s %.200s takes no body", method_names[hr->rq.method], hr->target.raw) : 0;
+        return b->present
+                   ? err_set(e, ERR_BAD_REQUEST, "%s %.200s takes no body", method_names[hr->rq.method], hr->target.raw)
+                   : 0;
     case API_BODY_JSON:
         if (b->present && !http_fields_is_json(&hr->fields)) {
             const char *type = http_fields_get(&hr->fields, "Content-Type");
-            return err_set(e, ERR_MEDIA_TYPE, "The Content-Type must be application/json, not \"%.100s\"", type ? type : "");
+            return err_set(e, ERR_MEDIA_TYPE, "The Content-Type must be application/json, not \"%.100s\"",
+                           type ? type : "");
         }
         if (b->length > (int64_t)r->body_max)
-            return err_set(e, ERR_TOO_LARGE, "The body has %lld bytes; at most %zu are accepted here", (long long)b->length, r->body_max);
+            return err_set(e, ERR_TOO_LARGE, "The body has %lld bytes; at most %zu are accepted here",
+                           (long long)b->length, r->body_max);
         return 0;
     case API_BODY_STREAM:
         if (!b->declared) return err_set(e, ERR_LENGTH_REQUIRED, "Send a Content-Length, or the body in chunks");
@@ -218,7 +224,8 @@ static enum MHD_Result begin(struct http_request *hr, const char *method, const 
 static int take_json(struct http_request *hr, const char *data, size_t len, struct err *e)
 {
     size_t max = hr->route->body_max;
-    if (len > max - hr->json_len) return err_set(e, ERR_TOO_LARGE, "The body has more than the %zu bytes that are accepted here", max);
+    if (len > max - hr->json_len)
+        return err_set(e, ERR_TOO_LARGE, "The body has more than the %zu bytes that are accepted here", max);
     if (hr->json_len + len > hr->json_room) {
         size_t room = hr->framing.length >= 0 ? (size_t)hr->framing.length : MIN(max, 2 * (hr->json_len + len));
         char *grown = realloc(hr->json, room + 1);
@@ -288,7 +295,8 @@ enum MHD_Result http_request_run(void *cls, struct MHD_Connection *mhd, const ch
     return MHD_YES;
 }
 
-void http_request_end(void *cls, struct MHD_Connection *mhd attr_unused, void **context, enum MHD_RequestTerminationCode how)
+void http_request_end(void *cls, struct MHD_Connection *mhd attr_unused, void **context,
+                      enum MHD_RequestTerminationCode how)
 {
     struct http_server *s = cls;
     struct http_request *hr = *context;

@@ -62,7 +62,8 @@ static struct MHD_Response *from_stream(struct http_request *hr, struct api_resp
     struct streaming *s = malloc(sizeof *s);
     if (!s) return NULL;
     *s = (struct streaming){rs->stream, hr->server, hr->connection->fd};
-    struct MHD_Response *m = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_PIECE, read_stream, s, close_stream);
+    struct MHD_Response *m =
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_PIECE, read_stream, s, close_stream);
     if (m)
         rs->stream = NULL;
     else
@@ -82,7 +83,7 @@ static struct MHD_Response *make(struct http_request *hr, struct api_response *r
 {
     struct MHD_Response *m = NULL;
     if (rs->json) {
-        char *text = json_dumps(rs->json, JSON_COMPACT);
+        char *text = json_write(rs->json, false);
         return text ? from_text(text, strlen(text)) : NULL;
     }
     if (rs->stream) return from_stream(hr, rs);
@@ -159,7 +160,8 @@ int http_response_asset(struct http_request *hr, const struct web_asset *a)
     add_always(hr, m);
     MHD_add_response_header(m, MHD_HTTP_HEADER_CONTENT_TYPE, a->type);
     MHD_add_response_header(m, MHD_HTTP_HEADER_ETAG, a->etag);
-    MHD_add_response_header(m, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache"); /* always asked for again: a new version at once */
+    MHD_add_response_header(m, MHD_HTTP_HEADER_CACHE_CONTROL,
+                            "no-cache"); /* always asked for again: a new version at once */
     MHD_add_response_header(m, "Content-Security-Policy", POLICY_UI);
     int result = (int)queue(hr, unchanged ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK, m);
     MHD_destroy_response(m);
@@ -168,8 +170,8 @@ int http_response_asset(struct http_request *hr, const struct web_asset *a)
 
 struct MHD_Response *http_response_out_of_memory(void)
 {
-    struct MHD_Response *m = MHD_create_response_from_buffer(strlen(out_of_memory_body), (void *)(uintptr_t)out_of_memory_body,
-                                                             MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *m = MHD_create_response_from_buffer(
+        strlen(out_of_memory_body), (void *)(uintptr_t)out_of_memory_body, MHD_RESPMEM_PERSISTENT);
     if (!m) return NULL;
     add_always(NULL, m);
     MHD_add_response_header(m, MHD_HTTP_HEADER_CONTENT_TYPE, "application/problem+json");

@@ -11,8 +11,9 @@
 #include "server/http_response.h"
 
 /*
- * Half of it at most is handed to us at once, and all of it is mapped for each connection, but only touched where
- * bodies come. Measured with uploads into a sink that discards: see CONNECTION_MEMORY in docs/measurements.
+ * A body is handed to us in pieces of half of it at most. Measured with uploads into a sink that discards: 0.19 CPU s
+ * per GiB with 32 KiB, 0.15 from 128 KiB on; larger pieces mean fewer writes. It is mapped for each connection, but
+ * only touched where bodies come.
  */
 #define CONNECTION_MEMORY (512 * 1024)
 /* Handlers run on it; the deepest are SQLite and jansson, whose parser recurses 2048 deep before it refuses. Only
@@ -34,7 +35,8 @@ static void log_message(void *cls attr_unused, const char *fmt, va_list ap)
     log_debug("libmicrohttpd: %s", text);
 }
 
-static void connection_notice(void *cls, struct MHD_Connection *mhd, void **context, enum MHD_ConnectionNotificationCode what)
+static void connection_notice(void *cls, struct MHD_Connection *mhd, void **context,
+                              enum MHD_ConnectionNotificationCode what)
 {
     struct http_server *s = cls;
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
@@ -49,7 +51,8 @@ static void connection_notice(void *cls, struct MHD_Connection *mhd, void **cont
 static void enter(void *owner, int fd, const struct address *peer)
 {
     struct http_server *s = owner;
-    if (MHD_add_connection(s->daemon, fd, &peer->any, peer->len) != MHD_YES) log_debug("libmicrohttpd refused a connection");
+    if (MHD_add_connection(s->daemon, fd, &peer->any, peer->len) != MHD_YES)
+        log_debug("libmicrohttpd refused a connection");
 }
 
 static intptr_t function(void (*f)(void))

@@ -38,7 +38,8 @@ static int decode(const char *piece, bool in_query, char **into, struct err *e)
 static int check_raw(const char *raw, struct err *e)
 {
     if (strlen(raw) > HTTP_TARGET_MAX)
-        return err_set(e, ERR_URI_TOO_LONG, "The address has %zu bytes; at most %d are accepted", strlen(raw), HTTP_TARGET_MAX);
+        return err_set(e, ERR_URI_TOO_LONG, "The address has %zu bytes; at most %d are accepted", strlen(raw),
+                       HTTP_TARGET_MAX);
     if (raw[0] != '/') return bad(e, "Only a path that begins with '/' is served here; there is something else", raw);
     for (const char *p = raw; *p; p++) {
         if ((unsigned char)*p <= 0x20 || *p == 0x7f) return bad(e, "A space or control character", raw);
@@ -53,7 +54,8 @@ static int add_segment(struct http_target *t, const char *piece, bool last, char
     if (!piece[0] && last)
         return bad(e, "A trailing '/' (a name is missing behind it)", t->raw);
     if (!piece[0]) return bad(e, "An empty segment ('//')", t->raw);
-    if (t->segments_len == HTTP_SEGMENTS_MAX) return err_set(e, ERR_NOT_FOUND, "No address here has that many segments");
+    if (t->segments_len == HTTP_SEGMENTS_MAX)
+        return err_set(e, ERR_NOT_FOUND, "No address here has that many segments");
     const char *segment = *into;
     if (decode(piece, false, into, e) < 0) return -1;
     if (strcmp(segment, ".") == 0 || strcmp(segment, "..") == 0) return bad(e, "A '.' or '..' segment", t->raw);
@@ -63,7 +65,8 @@ static int add_segment(struct http_target *t, const char *piece, bool last, char
 
 static int add_parameter(struct http_target *t, char *piece, char **into, struct err *e)
 {
-    if (t->query_len == API_QUERY_MAX) return err_set(e, ERR_BAD_REQUEST, "There are more than %d query parameters", API_QUERY_MAX);
+    if (t->query_len == API_QUERY_MAX)
+        return err_set(e, ERR_BAD_REQUEST, "There are more than %d query parameters", API_QUERY_MAX);
     char *equals = strchr(piece, '=');
     if (equals) *equals = '\0';
     struct api_pair *pair = &t->query[t->query_len];
@@ -121,7 +124,8 @@ int http_target_check_query(const struct http_target *t, const char *const *know
         while (k < count && strcmp(known[k], name) != 0) k++;
         if (k < count) continue;
         const char *near = parse_nearest(name, known, count);
-        if (near) return err_set(e, ERR_BAD_REQUEST, "Unknown query parameter \"%.80s\"; did you mean \"%s\"?", name, near);
+        if (near)
+            return err_set(e, ERR_BAD_REQUEST, "Unknown query parameter \"%.80s\"; did you mean \"%s\"?", name, near);
         return err_set(e, ERR_BAD_REQUEST, "Unknown query parameter \"%.80s\"", name);
     }
     return 0;

@@ -22,14 +22,17 @@ struct store_db {
 int store_db_error(sqlite3 *s, struct err *e, const char *what)
 {
     int code = s ? sqlite3_errcode(s) & 0xff : SQLITE_NOMEM;
-    enum err_code as = code == SQLITE_FULL ? ERR_NO_SPACE : code == SQLITE_NOMEM || code == SQLITE_BUSY ? ERR_UNAVAILABLE : ERR_INTERNAL;
+    enum err_code as = code == SQLITE_FULL                           ? ERR_NO_SPACE
+                       : code == SQLITE_NOMEM || code == SQLITE_BUSY ? ERR_UNAVAILABLE
+                                                                     : ERR_INTERNAL;
     return err_set(e, as, "%s: %s", what, s ? sqlite3_errmsg(s) : "out of memory");
 }
 
 sqlite3_stmt *store_db_prepare(sqlite3 *s, const char *sql, struct err *e)
 {
     sqlite3_stmt *st = NULL;
-    if (sqlite3_prepare_v2(s, sql, -1, &st, NULL) != SQLITE_OK) store_db_error(s, e, "The database refused a statement");
+    if (sqlite3_prepare_v2(s, sql, -1, &st, NULL) != SQLITE_OK)
+        store_db_error(s, e, "The database refused a statement");
     return st;
 }
 
@@ -44,7 +47,8 @@ static int query_int(sqlite3 *s, const char *sql, int *ret, struct err *e)
 
 static int run(sqlite3 *s, const char *sql, struct err *e)
 {
-    return sqlite3_exec(s, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : store_db_error(s, e, "The database cannot be written");
+    return sqlite3_exec(s, sql, NULL, NULL, NULL) == SQLITE_OK ? 0
+                                                               : store_db_error(s, e, "The database cannot be written");
 }
 
 static int configure(sqlite3 *s, struct err *e)
@@ -72,11 +76,12 @@ static int migrate_step(sqlite3 *s, int step, struct err *e)
 
 static int migrate(sqlite3 *s, const char *path, struct err *e)
 {
-    int version;
+    int version = 0;
     if (query_int(s, "PRAGMA user_version", &version, e) < 0) return -1;
     if (version > store_schema_version)
-        return err_set(e, ERR_EXISTS, "%s is of a newer trayd (schema %d; this one knows %d): install that, or move the file away", path,
-                       version, store_schema_version);
+        return err_set(e, ERR_EXISTS,
+                       "%s is of a newer trayd (schema %d; this one knows %d): install that, or move the file away",
+                       path, version, store_schema_version);
     for (; version < store_schema_version; version++)
         if (migrate_step(s, version, e) < 0) return -1;
     return 0;
@@ -99,7 +104,8 @@ static sqlite3 *open_once(const char *path, bool *ret_broken, struct err *e)
     sqlite3 *s = NULL;
     bool damaged = false;
     *ret_broken = false;
-    if (sqlite3_open_v2(path, &s, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
+    if (sqlite3_open_v2(path, &s, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) !=
+        SQLITE_OK) {
         char what[DB_PATH_MAX + 40];
         snprintf(what, sizeof what, "Cannot open the database %s", path);
         store_db_error(s, e, what);
@@ -123,9 +129,11 @@ static int move_aside(const char *path, const struct err *why, struct err *e)
         snprintf(from, sizeof from, "%.*s%s", DB_PATH_MAX, path, suffixes[i]);
         snprintf(to, sizeof to, "%.*s.broken-%lld%s", DB_PATH_MAX, path, when, suffixes[i]);
         if (rename(from, to) < 0 && errno != ENOENT)
-            return err_set_errno(e, err_code_for_errno(errno), errno, "Cannot move the damaged database %s aside", from);
+            return err_set_errno(e, err_code_for_errno(errno), errno, "Cannot move the damaged database %s aside",
+                                 from);
     }
-    log_error("%s. It was moved to %s.broken-%lld; the history of operations begins anew. Drives and images do not depend on it.",
+    log_error("%s. It was moved to %s.broken-%lld; the history of operations begins anew. Drives and images do not "
+              "depend on it.",
               why->text, path, when);
     return 0;
 }

@@ -60,7 +60,7 @@ static void put(void *owner, const json_t *operation)
     struct store_db *db = owner;
     bool same = false;
     const char *id = json_text(operation, "id");
-    cleanup_free char *body = json_dumps(operation, JSON_COMPACT | JSON_SORT_KEYS);
+    cleanup_free char *body = json_write(operation, true);
     if (!body || !id[0]) {
         log_error("The history of operations: an operation %s", body ? "has no id" : "found no memory");
         return;
@@ -97,7 +97,8 @@ static int position_of(sqlite3 *s, const char *id, int64_t *ret, struct err *e)
     cleanup_statement sqlite3_stmt *st = store_db_prepare(s, "SELECT position FROM operations WHERE id = ?", e);
     if (!st) return -1;
     bind_text(st, 1, id);
-    if (sqlite3_step(st) != SQLITE_ROW) return err_set(e, ERR_BAD_REQUEST, "after: there is no operation \"%.100s\"", id);
+    if (sqlite3_step(st) != SQLITE_ROW)
+        return err_set(e, ERR_BAD_REQUEST, "after: there is no operation \"%.100s\"", id);
     *ret = sqlite3_column_int64(st, 0);
     return 0;
 }
@@ -127,7 +128,8 @@ static json_t *read_list(sqlite3 *s, const char *drive, const char *state, int l
     return take_ptr(list);
 }
 
-static json_t *list_operations(void *owner, const char *drive, const char *state, int limit, const char *after, struct err *e)
+static json_t *list_operations(void *owner, const char *drive, const char *state, int limit, const char *after,
+                               struct err *e)
 {
     struct store_db *db = owner;
     int64_t before = INT64_MAX;

@@ -7,25 +7,19 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <poll.h>
 #include <pthread.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include "base/log.h"
 #include "gadget/client.h"
+#include "tests/unit/fake_gadget.h"
 
-#define PATIENCE 10000 /* ms; a liveness bound */
 #define HELLO                                                                                                      \
     "{\"id\":0,\"ok\":{\"system\":{\"incarnation\":\"1\"},\"drives\":[{\"name\":\"cd0\",\"state\":\"empty\"},"     \
     "{\"name\":\"usb0\",\"state\":\"empty\"}],\"operations\":[{\"id\":\"01\",\"state\":\"done\"},"                 \
     "{\"id\":\"02\",\"state\":\"waiting\"}]}}"
 
 struct test {
-    char dir[40], path[80];
-    int listening, peer;
+    struct fake_gadget gadget;
     struct gadget_client *client;
     pthread_mutex_t lock;
     int drives, operations, connections, losses, ejects;
@@ -74,61 +68,14 @@ static void on_synced(void *owner, const json_t *operations)
     count(t, &(int){0}, text);
 }
 
-/* ---- the gadget's side ---- */
-
-static void listen_again(struct test *t)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", t->path);
-    unlink(t->path);
-    t->listening = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(t->listening, (struct sockaddr *)&address, sizeof address), 0);
-    assert_int_equal(listen(t->listening, 4), 0);
-}
-
-static void accept_client(struct test *t)
-{
-    struct pollfd ready = {.fd = t->listening, .events = POLLIN};
-    assert_int_equal(poll(&ready, 1, PATIENCE), 1);
-    t->peer = accept(t->listening, NULL, NULL);
-    assert_true(t->peer >= 0);
-}
-
-static void tell(struct test *t, const char *text)
-{
-    assert_int_equal(send(t->peer, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
-}
-
-static json_t *hear(struct test *t)
-{
-    char text[4096];
-    struct pollfd ready = {.fd = t->peer, .events = POLLIN};
-    assert_int_equal(poll(&ready, 1, PATIENCE), 1);
-    ssize_t n = recv(t->peer, text, sizeof text, 0);
-    assert_true(n > 0);
-    json_t *message = json_loadb(text, (size_t)n, 0, NULL);
-    assert_non_null(message);
-    return message;
-}
-
 static void greet(struct test *t)
 {
-    accept_client(t);
-    json_t *hello = hear(t);
-    assert_string_equal(json_text(hello, "do"), "hello");
-    json_decref(hello);
-    tell(t, HELLO);
-}
-
-static void hang_up(struct test *t)
-{
-    close(t->peer);
-    t->peer = -1;
+    fake_greet(&t->gadget, HELLO);
 }
 
 static void until(struct test *t, const int *counter, int value)
 {
-    for (msec end = clock_boot_ms() + PATIENCE; clock_boot_ms() < end; usleep(1000)) {
+    for (msec end = clock_boot_ms() + FAKE_PATIENCE; clock_boot_ms() < end; usleep(1000)) {
         pthread_mutex_lock(&t->lock);
         bool reached = *counter >= value;
         pthread_mutex_unlock(&t->lock);
@@ -139,7 +86,7 @@ static void until(struct test *t, const int *counter, int value)
 
 static void until_connected(struct test *t, bool connected)
 {
-    msec end = clock_boot_ms() + PATIENCE;
+    msec end = clock_boot_ms() + FAKE_PATIENCE;
     while (gadget_client_connected(t->client) != connected && clock_boot_ms() < end) usleep(1000);
     assert_int_equal(gadget_client_connected(t->client), connected);
 }
@@ -149,13 +96,9 @@ static int setup(void **state)
     struct test *t = calloc(1, sizeof *t);
     struct err e;
     pthread_mutex_init(&t->lock, NULL);
-    t->peer = -1;
-    strcpy(t->dir, "/tmp/trayd-test-client-XXXXXX");
-    assert_non_null(mkdtemp(t->dir));
-    snprintf(t->path, sizeof t->path, "%s/gadget.sock", t->dir);
-    listen_again(t);
+    fake_begin(&t->gadget);
     const struct gadget_listener l = {t, on_drive, on_operation, on_system, on_host_ejected, on_synced};
-    t->client = gadget_client_new(t->path, &l, &e);
+    t->client = gadget_client_new(t->gadget.path, &l, &e);
     assert_non_null(t->client);
     *state = t;
     return 0;
@@ -165,10 +108,7 @@ static int teardown(void **state)
 {
     struct test *t = *state;
     gadget_client_free(t->client);
-    if (t->peer >= 0) close(t->peer);
-    close(t->listening);
-    unlink(t->path);
-    rmdir(t->dir);
+    fake_end(&t->gadget);
     pthread_mutex_destroy(&t->lock);
     free(t);
     return 0;
@@ -247,7 +187,7 @@ static void events_change_it(void **state)
     struct test *t = *state;
     greet(t);
     until_connected(t, true);
-    tell(t, "{\"event\":\"drive\",\"drive\":{\"name\":\"cd0\",\"state\":\"loaded\"}}");
+    fake_tell(&t->gadget, "{\"event\":\"drive\",\"drive\":{\"name\":\"cd0\",\"state\":\"loaded\"}}");
     until(t, &t->drives, 3);
     json_t *drive = gadget_client_drive(t->client, "cd0");
     assert_string_equal(json_text(drive, "state"), "loaded");
@@ -255,10 +195,10 @@ static void events_change_it(void **state)
     json_t *drives = gadget_client_drives(t->client); /* still in the order of the configuration */
     assert_string_equal(json_text(json_array_get(drives, 0), "name"), "cd0");
     json_decref(drives);
-    tell(t, "{\"event\":\"host_ejected\",\"drive\":\"cd0\",\"image\":\"a.iso\",\"store\":\"main\"}");
+    fake_tell(&t->gadget, "{\"event\":\"host_ejected\",\"drive\":\"cd0\",\"image\":\"a.iso\",\"store\":\"main\"}");
     until(t, &t->ejects, 1);
     assert_string_equal(t->last, "a.iso");
-    tell(t, "{\"event\":\"system\",\"system\":{\"incarnation\":\"2\"}}");
+    fake_tell(&t->gadget, "{\"event\":\"system\",\"system\":{\"incarnation\":\"2\"}}");
     until(t, &t->connections, 2);
 }
 
@@ -270,18 +210,18 @@ static void an_answer_reaches_its_caller(void **state)
     greet(t);
     until_connected(t, true);
     begin(t, &first);
-    json_t *one = hear(t);
+    json_t *one = fake_hear(&t->gadget);
     begin(t, &second);
-    json_t *two = hear(t);
+    json_t *two = fake_hear(&t->gadget);
     assert_string_equal(json_text(one, "do"), "eject");
     assert_int_not_equal(json_int(one, "id", -1), json_int(two, "id", -1));
 
     /* in the other order, with an answer to nobody in between */
-    tell(t, "{\"id\":999,\"ok\":{}}");
+    fake_tell(&t->gadget, "{\"id\":999,\"ok\":{}}");
     snprintf(answer, sizeof answer,
              "{\"id\":%d,\"error\":{\"code\":\"medium_in_use\",\"detail\":\"locked\",\"evidence\":{\"lock\":\"locked\"}}}",
              (int)json_int(two, "id", -1));
-    tell(t, answer);
+    fake_tell(&t->gadget, answer);
     end(&second);
     assert_null(second.ok);
     assert_int_equal(second.e.code, ERR_MEDIUM_IN_USE);
@@ -291,7 +231,7 @@ static void an_answer_reaches_its_caller(void **state)
 
     snprintf(answer, sizeof answer, "{\"id\":%d,\"ok\":{\"operation\":{\"id\":\"03\",\"state\":\"queued\"}}}",
              (int)json_int(one, "id", -1));
-    tell(t, answer);
+    fake_tell(&t->gadget, answer);
     end(&first);
     assert_string_equal(json_text(json_object_get(first.ok, "operation"), "id"), "03");
     json_t *known = gadget_client_operation(t->client, "03"); /* known at once, without an event */
@@ -311,8 +251,8 @@ static void a_call_ends_with_the_connection(void **state)
     greet(t);
     until_connected(t, true);
     begin(t, &c);
-    json_decref(hear(t));
-    hang_up(t);
+    json_decref(fake_hear(&t->gadget));
+    fake_hang_up(&t->gadget);
     end(&c);
     assert_null(c.ok);
     assert_int_equal(c.e.code, ERR_UNAVAILABLE);
@@ -326,9 +266,9 @@ static void *finish_later(void *arg)
 {
     struct test *t = arg;
     usleep(20000);
-    tell(t, "{\"event\":\"operation\",\"operation\":{\"id\":\"02\",\"state\":\"running\"}}");
+    fake_tell(&t->gadget, "{\"event\":\"operation\",\"operation\":{\"id\":\"02\",\"state\":\"running\"}}");
     usleep(20000);
-    tell(t, "{\"event\":\"operation\",\"operation\":{\"id\":\"02\",\"state\":\"failed\"}}");
+    fake_tell(&t->gadget, "{\"event\":\"operation\",\"operation\":{\"id\":\"02\",\"state\":\"failed\"}}");
     return NULL;
 }
 
@@ -342,23 +282,21 @@ static void waits_for_the_end(void **state)
     assert_string_equal(json_text(operation, "state"), "waiting");
     json_decref(operation);
     pthread_create(&thread, NULL, finish_later, t);
-    operation = gadget_client_wait(t->client, "02", clock_boot_ms() + PATIENCE);
+    operation = gadget_client_wait(t->client, "02", clock_boot_ms() + FAKE_PATIENCE);
     pthread_join(thread, NULL);
     assert_string_equal(json_text(operation, "state"), "failed");
     assert_string_equal(t->last, "02"); /* the listener was told first */
     json_decref(operation);
-    assert_null(gadget_client_wait(t->client, "77", clock_boot_ms() + PATIENCE));
+    assert_null(gadget_client_wait(t->client, "77", clock_boot_ms() + FAKE_PATIENCE));
 }
 
 static void *restart_without_the_operation(void *arg)
 {
     struct test *t = arg;
-    close(t->listening);
-    hang_up(t);
-    listen_again(t);
-    accept_client(t);
-    json_decref(hear(t));
-    tell(t, "{\"id\":0,\"ok\":{\"system\":{},\"drives\":[],\"operations\":[]}}");
+    close(t->gadget.listening);
+    fake_hang_up(&t->gadget);
+    fake_listen(&t->gadget);
+    fake_greet(&t->gadget, "{\"id\":0,\"ok\":{\"system\":{},\"drives\":[],\"operations\":[]}}");
     return NULL;
 }
 
@@ -369,7 +307,7 @@ static void waiting_ends_when_it_is_forgotten(void **state)
     greet(t);
     until_connected(t, true);
     pthread_create(&thread, NULL, restart_without_the_operation, t);
-    assert_null(gadget_client_wait(t->client, "02", clock_boot_ms() + PATIENCE));
+    assert_null(gadget_client_wait(t->client, "02", clock_boot_ms() + FAKE_PATIENCE));
     pthread_join(thread, NULL);
     until_connected(t, true);
     assert_string_equal(t->last, "synced 0");
@@ -394,7 +332,7 @@ static void nonsense(attr_unused void **state)
         struct test *t = own;
         greet(t);
         until_connected(t, true);
-        tell(t, texts[i]);
+        fake_tell(&t->gadget, texts[i]);
         until_connected(t, false);
         teardown(&own);
     }
@@ -407,11 +345,11 @@ static void stop_ends_all_waiting(void **state)
     greet(t);
     until_connected(t, true);
     begin(t, &c);
-    json_decref(hear(t));
+    json_decref(fake_hear(&t->gadget));
     gadget_client_stop(t->client);
     end(&c);
     assert_int_equal(c.e.code, ERR_UNAVAILABLE);
-    json_t *operation = gadget_client_wait(t->client, "02", clock_boot_ms() + PATIENCE);
+    json_t *operation = gadget_client_wait(t->client, "02", clock_boot_ms() + FAKE_PATIENCE);
     assert_string_equal(json_text(operation, "state"), "waiting");
     json_decref(operation);
     assert_null(gadget_client_call(t->client, json_object(), NULL, &c.e));

@@ -43,9 +43,9 @@ static int stop_removal(const struct gadget_config *c, const char *dir, const st
     struct err e = {0};
     build_unbind(c, &r);
     if (!r.ok) return report(&r);
-    int result = tree_read(dir, p, &found, &e) < 0 || tree_remove(dir, &found.tree, limit, &e) < 0 ? fail(&e) : 0;
+    bool done = build_tree_read(dir, p, &found, &e) == 0 && build_tree_remove(dir, &found.tree, limit, &e) == 0;
     plan_done(&found.tree);
-    return result;
+    return done ? 0 : fail(&e);
 }
 
 int main(int argc, char **argv)
@@ -58,7 +58,7 @@ int main(int argc, char **argv)
     struct gadget_result r;
     struct plan plan = {0};
     struct err e = {0};
-    char dir[TREE_PATH_MAX / 2];
+    char dir[BUILD_TREE_PATH_MAX / 2];
     uint64_t n = 0;
     int result = 2;
 
@@ -78,7 +78,7 @@ int main(int argc, char **argv)
     if (strcmp(argv[2], "steps") == 0)
         print_steps(&plan), result = 0;
     else if (strcmp(argv[2], "stop-after") == 0)
-        result = tree_make(dir, &plan, n, &e) < 0 ? fail(&e) : 0;
+        result = build_tree_make(dir, &plan, n, &e) < 0 ? fail(&e) : 0;
     else if (strcmp(argv[2], "stop-removal-after") == 0)
         result = stop_removal(&c, dir, &plan, n);
     plan_done(&plan);

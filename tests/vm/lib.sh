@@ -1,5 +1,5 @@
 # What tests/vm/run and tests/vm/appliance have in common: the initramfs, and QEMU's fixed options.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # used by those who source this
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -144,8 +144,8 @@ build_base() {
     done <"$here/guest/modules"
 
     cp "$here/guest/init" "$stage/init"
-    cp "$here"/guest/{trayd-test.sh,gadget-by-hand.sh} "$stage/usr/lib/"
-    cp "$here/guest/unit" "$here/guest/run-script" "$stage/usr/lib/trayd/"
+    cp "$here"/guest/{trayd-test.sh,trayd-api.sh,gadget-by-hand.sh} "$stage/usr/lib/"
+    cp "$here"/guest/{unit,run-script,appliance} "$stage/usr/lib/trayd/"
     chmod 755 "$stage/init" "$stage/usr/lib/trayd"/*
     printf '%s\n' root:x:0:0::/root:/bin/sh trayd:x:990:990::/var/lib/trayd:/bin/false \
         nobody:x:65534:65534::/:/bin/false >"$stage/etc/passwd"
@@ -153,6 +153,7 @@ build_base() {
     printf '%s\n' 'passwd: files' 'group: files' 'hosts: files' >"$stage/etc/nsswitch.conf"
     printf '127.0.0.1 localhost\n' >"$stage/etc/hosts"
     printf 'trayd-vm\n' >"$stage/etc/hostname"
+    printf '%032d\n' 1 >"$stage/etc/machine-id"
     ln -s ../proc/self/mounts "$stage/etc/mtab"
 
     (cd "$stage" && find . \( -type f -o -type l \) -printf '/%P\n' | sed 's,^/usr/,/,' ) >"$base.files"
@@ -186,6 +187,7 @@ if setpriv --pdeathsig KILL true 2>/dev/null; then guard=(setpriv --pdeathsig KI
 
 # KVM is never used: where it exists inside another virtual machine it may hang. One CPU, because TCG with several has
 # been seen to trip over the kernel's text patching.
+# shellcheck disable=SC2054 # the commas are QEMU's
 qemu_options=(
     -accel tcg -smp 1 -cpu max,la57=off -machine pc,hpet=off
     -nodefaults -no-user-config -nographic -no-reboot -rtc base=utc

@@ -153,7 +153,7 @@ their_gadget() { # NAME
     cd /test && return $their_status
 }
 their_gadget_goes() { # NAME
-    echo >$gadgets/"$1"/UDC
+    echo >$gadgets/"$1"/UDC 2>/dev/null
     rm $gadgets/"$1"/configs/c.1/mass_storage.cd0
     rmdir $gadgets/"$1"/configs/c.1 $gadgets/"$1"/functions/mass_storage.cd0 $gadgets/"$1"/strings/0x409 $gadgets/"$1"
 }
@@ -214,7 +214,7 @@ build_tool /tmp/many.conf remove >/dev/null
 check "nothing is left of them" gone
 drives 16 'function = "all";' >/tmp/many.conf
 check "sixteen drives in one function" answers /tmp/many.conf start "found=nothing bound=1"
-check "the host sees the last" sees d16
+check "the host sees the eighth; Linux looks no further on a SCSI-2 device" sees d8
 check "adopts them" adopts_without_a_write /tmp/many.conf "found=as_planned bound=1"
 build_tool /tmp/many.conf remove >/dev/null
 
@@ -226,6 +226,7 @@ check "configfs is not mounted: mounts it" answers $default start "found=nothing
 
 # ---- a kernel that hangs ----
 
+has_medium() { host size "$(host dev "$1")"; }
 adopts_in_time() {
     build_tool $default start >$output &
     adopting=$!
@@ -239,7 +240,7 @@ else
     echo "0 32768 linear /dev/loop0 0" | dmsetup create slow
     dmsetup mknodes
     echo /dev/mapper/slow >$gadget/functions/mass_storage.usb0/lun.0/file
-    wait_for 20 eval 'host size "$(host dev usb0)"' >/dev/null
+    wait_for 20 has_medium usb0 >/dev/null
     dmsetup suspend --noflush slow
     host read "$(host dev usb0)" --direct --seconds 30 >/dev/null 2>&1 &
     sleep 1

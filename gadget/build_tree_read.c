@@ -47,7 +47,7 @@ static void free_names(struct dirent **names, int count)
 /* Calls `each` for what `filter` lets through in `sub`, in the order of names with numbers (lun.2 before lun.10). */
 static int each_entry(struct tree_reader *r, const char *sub, int (*filter)(const struct dirent *), entry_fn *each)
 {
-    char path[TREE_PATH_MAX];
+    char path[BUILD_TREE_PATH_MAX];
     struct dirent **names;
     snprintf(path, sizeof path, "%s/%s", r->dir, sub);
     int count = scandir(path, &names, filter, versionsort), result = 0;
@@ -67,7 +67,7 @@ static int add_directory(struct tree_reader *r, const char *path, const char *na
 
 static bool is_loaded(const char *dir, const char *lun)
 {
-    char path[TREE_PATH_MAX], first;
+    char path[BUILD_TREE_PATH_MAX], first;
     snprintf(path, sizeof path, "%s/%s/file", dir, lun);
     cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
     return fd >= 0 && read(fd, &first, 1) == 1 && first != '\n';
@@ -93,7 +93,7 @@ static int add_config_strings(struct tree_reader *r, const char *path, const cha
 
 static int add_link(struct tree_reader *r, const char *path, const char *name attr_unused)
 {
-    char full[TREE_PATH_MAX], target[TREE_PATH_MAX];
+    char full[BUILD_TREE_PATH_MAX], target[BUILD_TREE_PATH_MAX];
     snprintf(full, sizeof full, "%s/%s", r->dir, path);
     ssize_t n = readlink(full, target, sizeof target - 1);
     if (n < 0) return err_set_errno(r->e, ERR_INTERNAL, errno, "Cannot read the link %s", full);
@@ -109,7 +109,7 @@ static int add_config_links(struct tree_reader *r, const char *path, const char 
 
 static int add_values(struct tree_reader *r, const struct plan *wanted)
 {
-    char path[TREE_PATH_MAX], value[PLAN_VALUE_MAX];
+    char path[BUILD_TREE_PATH_MAX], value[PLAN_VALUE_MAX];
     for (size_t i = 0; i < wanted->count; i++) {
         const struct plan_step *s = &wanted->steps[i];
         if (s->kind != PLAN_VALUE) continue;
@@ -126,7 +126,7 @@ static int add_values(struct tree_reader *r, const struct plan *wanted)
     return 0;
 }
 
-int tree_read(const char *dir, const struct plan *wanted, struct plan_found *ret, struct err *e)
+int build_tree_read(const char *dir, const struct plan *wanted, struct plan_found *ret, struct err *e)
 {
     struct tree_reader r = {dir, ret, e};
     ret->exists = access(dir, F_OK) == 0;

@@ -1,0 +1,92 @@
+/*
+ * engine_kernel.h - the parts of the kernel engine, for its own files only (engine_kernel.c, kernel_drive.c).
+ *
+ * Workers: one per mass_storage function for its LUNs' attributes, one per store for images, one for media that lie in
+ * none of the stores, one for the gadget itself. All of the engine's state is here, in the parent; a worker knows
+ * nothing but its request.
+ */
+#pragma once
+
+#include "gadget/engine.h"
+#include "gadget/probe.h"
+#include "gadget/udc.h"
+#include "gadget/watch.h"
+#include "gadget/work.h"
+
+#define ELSEWHERE STORES_MAX /* index of the worker for images in none of the stores */
+
+struct kernel_image {        /* an image that is held open (O_PATH: see image.h) */
+    int fd;                  /* -1: none */
+    bool readonly;
+    uint64_t device, inode, size;
+    size_t store;            /* whose worker touches it */
+};
+
+struct kernel_drive {
+    struct kernel_engine *k;
+    size_t index;
+    struct kernel_image next;     /* opened, and not in the drive yet */
+    struct kernel_image current;  /* in the drive */
+    struct kernel_image removed;  /* taken out by us: a SYNC will ask for it */
+    uint32_t open_ticket;         /* of the newest OPEN */
+    uint32_t serial;              /* of `current`: rises when another image becomes current */
+    struct watch watch;
+    unsigned adding[WATCH_SORTS]; /* watches on their way */
+    bool armed;                   /* somebody wants to hear of the next activity */
+    bool has_forced_eject, has_break_io;
+};
+
+struct kernel_function {
+    struct kernel_engine *k;
+    char name[DRIVE_NAME_MAX + 16], lock_path[STORE_PATH_MAX + 64];
+    struct worker *worker;
+};
+
+struct kernel_engine {
+    struct engine base;
+    struct kernel_drive drives[DRIVES_MAX];
+    struct kernel_function functions[DRIVES_MAX]; /* in the order of linking */
+    struct worker *stores[STORES_MAX + 1];        /* made when they are needed */
+    char store_names[STORES_MAX + 1][STORE_NAME_MAX + 24];
+    struct worker *gadget;
+    char gadget_lock_path[STORE_PATH_MAX + 64];
+    struct probe *probe;
+    struct udc *udc;
+    struct engine_link link;     /* as told last */
+    bool link_told;
+    bool want_bound;             /* bind by itself when a controller appears */
+    bool binding;                /* that is under way */
+    int bind_tries;
+    struct loop_timer timer;     /* the first look at the link, and binding again */
+};
+
+struct task {                    /* a job with its request */
+    struct worker_job job;
+    struct kernel_engine *k;
+    size_t drive;
+    uint32_t serial;             /* WATCH: of the image */
+    enum watch_sort sort;
+    bool quiet;                  /* SYNC: nobody asked */
+    struct work work;
+};
+
+/* NULL with *e where there is no memory. */
+struct task *task_new(struct kernel_engine *k, enum work_kind kind, size_t drive, worker_done_fn *done);
+static inline struct task *task_of(struct worker_job *job)
+{
+    return (struct task *)job; /* its first member */
+}
+
+/* ---- kernel_drive.c ---- */
+
+int kernel_drive_init(struct kernel_engine *k, size_t index, struct err *e);
+void kernel_drive_done(struct kernel_drive *d);
+void kernel_drive_order(struct engine *e, size_t drive, const struct engine_order *o);
+void kernel_drive_observe(struct kernel_drive *d); /* with ticket 0 */
+void kernel_drive_arm(struct engine *e, size_t drive);
+
+/* ---- engine_kernel.c ---- */
+
+struct kernel_function *kernel_function_of(struct kernel_engine *k, size_t drive);
+/* The worker of a store, made now if need be; NULL where that fails. */
+struct worker *kernel_store_worker(struct kernel_engine *k, size_t store);

@@ -1,0 +1,284 @@
+/*
+ * engine_sim.c - the simulation as an engine: orders come back by timer, images are opened for real, and a control
+ * socket plays the host (docs/simulation.md).
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "gadget/build.h"
+#include "gadget/image.h"
+#include "gadget/sim.h"
+
+#define ORDER_TAKES 2     /* ms; so that nothing comes back from inside the call that gave it */
+#define LINE_MAX_BYTES 256
+
+struct sim_drive {
+    struct engine_sim *sim;
+    size_t index;
+    struct sim_lun lun;
+    struct engine_order order;      /* outstanding; what == DO_NOTHING: none */
+    char store_path[STORE_PATH_MAX], name[1024]; /* of an OPEN */
+    struct engine_medium opened;
+    int opened_fd;
+    bool armed;
+    struct loop_timer done;
+};
+
+struct engine_sim {
+    struct engine engine;
+    struct sim_drive drives[DRIVES_MAX];
+    struct engine_link link;
+    struct gadget_result gadget;    /* to be reported */
+    struct loop_timer gadget_done;
+    int fd;
+    char path[108];
+    struct loop_watch watch;
+};
+
+static struct engine_sim *sim_of(struct engine *e)
+{
+    return (struct engine_sim *)e;
+}
+
+/* ---- orders ------------------------------------------------------------------------------------------------------ */
+
+/* The lock and the thread are per function: what hangs in one drive stops its siblings. */
+static bool function_hangs(const struct engine_sim *s, size_t drive)
+{
+    for (size_t i = 0; i < s->engine.config->drives_count; i++)
+        if (build_function_index(s->engine.config, i) == build_function_index(s->engine.config, drive) &&
+            s->drives[i].lun.hang != SIM_HANG_NOT)
+            return true;
+    return false;
+}
+
+static void open_image(struct engine_sim *s, size_t drive, struct engine_result *r)
+{
+    struct sim_drive *d = &s->drives[drive];
+    const struct image_wish wish = {.type = (enum drive_type)s->engine.config->drives[drive].type,
+                                    .readonly = d->order.readonly, .store_path = d->store_path, .name = d->name};
+    int fd = image_open(&wish, &d->opened, &r->err);
+    if (d->opened_fd >= 0) close(d->opened_fd);
+    d->opened_fd = fd;
+    r->outcome = fd < 0 ? OUTCOME_ERROR : OUTCOME_OK;
+    if (fd >= 0) image_path(fd, d->opened.path, sizeof d->opened.path);
+    r->medium = d->opened;
+}
+
+static void on_order_done(struct loop_timer *t, msec now)
+{
+    struct sim_drive *d = t->owner;
+    struct engine_sim *s = d->sim;
+    struct engine_result r = {.what = d->order.what, .ticket = d->order.ticket};
+    bool in_store = r.what == DO_OPEN || r.what == DO_SYNC;
+    if (!in_store && function_hangs(s, d->index)) return; /* until the host command "hang off" */
+    sim_run(&d->lun, now);
+    if (r.what == DO_OPEN)
+        open_image(s, d->index, &r);
+    else if (r.what != DO_SYNC)
+        sim_order(&d->lun, &d->order, &d->opened, s->engine.config->forced_eject == FORCED_EJECT_AUTO, &r);
+    d->order.what = DO_NOTHING;
+    s->engine.sink.result(s->engine.sink.owner, d->index, &r);
+}
+
+static void give_order(struct engine *e, size_t drive, const struct engine_order *o)
+{
+    struct engine_sim *s = sim_of(e);
+    struct sim_drive *d = &s->drives[drive];
+    d->order = *o;
+    if (o->what == DO_OPEN) {
+        snprintf(d->store_path, sizeof d->store_path, "%s", o->store_path);
+        snprintf(d->name, sizeof d->name, "%s", o->name);
+    }
+    loop_timer_set(e->loop, &d->done, clock_boot_ms() + ORDER_TAKES);
+}
+
+static void tell_link(struct engine_sim *s)
+{
+    s->engine.sink.link(s->engine.sink.owner, &s->link);
+}
+
+static void set_link(struct engine_sim *s, bool bound, bool configured)
+{
+    s->link = (struct engine_link){.bound = bound, .configured = configured};
+    strcpy(s->link.udc, "simulated_udc.0");
+    strcpy(s->link.state, configured ? "configured" : "not attached");
+    strcpy(s->link.speed, configured ? "high-speed" : "UNKNOWN");
+    for (size_t i = 0; !configured && i < s->engine.config->drives_count; i++) sim_disconnect(&s->drives[i].lun);
+}
+
+static void on_gadget_done(struct loop_timer *t, attr_unused msec now)
+{
+    struct engine_sim *s = t->owner;
+    bool bind = s->gadget.order == GADGET_START || s->gadget.order == GADGET_BIND;
+    set_link(s, bind, bind);
+    s->gadget.ok = true;
+    s->gadget.bound = bind;
+    s->engine.sink.gadget(s->engine.sink.owner, &s->gadget);
+    tell_link(s);
+}
+
+static void order_gadget(struct engine *e, enum gadget_order order)
+{
+    struct engine_sim *s = sim_of(e);
+    s->gadget = (struct gadget_result){.order = order, .found = FOUND_NOTHING};
+    loop_timer_set(e->loop, &s->gadget_done, clock_boot_ms() + ORDER_TAKES);
+}
+
+static void take_sample(struct engine *e, size_t drive, struct engine_sample *ret)
+{
+    struct engine_sim *s = sim_of(e);
+    *ret = (struct engine_sample){.known = true, .waiting_for = WAITING_NOTHING};
+    for (size_t i = 0; i < e->config->drives_count; i++) {
+        struct sim_lun *l = &s->drives[i].lun;
+        if (build_function_index(e->config, i) != build_function_index(e->config, drive)) continue;
+        if (i != drive) ret->shared = true;
+        sim_run(l, clock_boot_ms());
+        ret->bytes_read += l->bytes_read;
+        ret->bytes_written += l->bytes_written;
+        ret->commands += l->commands;
+        if (l->hang != SIM_HANG_NOT) ret->waiting_for = l->hang == SIM_HANG_HOST ? WAITING_HOST : WAITING_STORAGE;
+    }
+}
+
+static void arm(struct engine *e, size_t drive)
+{
+    sim_of(e)->drives[drive].armed = true;
+}
+
+static void capabilities(const struct engine *e, attr_unused size_t drive, struct engine_capabilities *ret)
+{
+    *ret = (struct engine_capabilities){.forced_eject = e->config->forced_eject == FORCED_EJECT_AUTO,
+                                        .max_cdrom_bytes = IMAGE_CDROM_BYTES_MAX};
+}
+
+/* ---- the control socket ------------------------------------------------------------------------------------------ */
+
+static int control_link(struct engine_sim *s, const char *argument, struct err *e)
+{
+    if (strcmp(argument, "configured") != 0 && strcmp(argument, "unplugged") != 0)
+        return err_set(e, ERR_BAD_REQUEST, "configured or unplugged?");
+    set_link(s, s->link.bound, strcmp(argument, "configured") == 0);
+    tell_link(s);
+    return 0;
+}
+
+static void describe(const struct sim_lun *l, char *ret, size_t size)
+{
+    snprintf(ret, size, "ok %s %llu %s %s\n", l->medium.present ? "present" : "empty", (unsigned long long)l->medium.size,
+             l->medium.readonly ? "ro" : "rw", l->medium.present ? l->medium.path : "-");
+}
+
+static int control_drive(struct engine_sim *s, struct sim_drive *d, const char *verb, const char *argument, struct err *e)
+{
+    const struct engine_sink *sink = &s->engine.sink;
+    bool left;
+    msec now = clock_boot_ms();
+    if (sim_host(&d->lun, verb, argument, now, &left, e) < 0) return -1;
+    if (left) sink->closed(sink->owner, d->index);
+    if (d->armed && (strstr(verb, "read") || strstr(verb, "writ"))) {
+        d->armed = false;
+        sink->active(sink->owner, d->index);
+    }
+    for (size_t i = 0; strcmp(verb, "hang") == 0 && i < s->engine.config->drives_count; i++)
+        if (s->drives[i].order.what != DO_NOTHING) loop_timer_set(s->engine.loop, &s->drives[i].done, now);
+    return 0;
+}
+
+/* "link configured", "state DRIVE", or "VERB DRIVE [ARGUMENT]". */
+static void control(struct engine_sim *s, char *line, char *answer, size_t size)
+{
+    char *save, *verb = strtok_r(line, " \n", &save);
+    char *subject = verb ? strtok_r(NULL, " \n", &save) : NULL, *argument = subject ? strtok_r(NULL, " \n", &save) : NULL;
+    struct err e = {0};
+    int result = -1;
+    struct sim_drive *d = NULL;
+    for (size_t i = 0; subject && i < s->engine.config->drives_count; i++)
+        if (strcmp(s->engine.config->drives[i].name, subject) == 0) d = &s->drives[i];
+    if (d && strcmp(verb, "state") == 0) {
+        describe(&d->lun, answer, size);
+        return;
+    }
+    if (subject && strcmp(verb, "link") == 0)
+        result = control_link(s, subject, &e);
+    else if (d)
+        result = control_drive(s, d, verb, argument ? argument : "", &e);
+    else
+        err_set(&e, ERR_NOT_FOUND, "no such drive");
+    snprintf(answer, size, "%s%s\n", result < 0 ? "error " : "ok", result < 0 ? e.text : "");
+}
+
+/* One command a connection: this is a tool of tests, and of nobody else. */
+static void on_control(struct loop_watch *w, attr_unused uint32_t events)
+{
+    struct engine_sim *s = w->owner;
+    cleanup_close int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC);
+    char line[LINE_MAX_BYTES], answer[MEDIUM_PATH_MAX + 64];
+    if (fd < 0) return;
+    ssize_t n = recv(fd, line, sizeof line - 1, 0);
+    if (n <= 0) return;
+    line[n] = '\0';
+    control(s, line, answer, sizeof answer);
+    send(fd, answer, strlen(answer), MSG_NOSIGNAL);
+}
+
+static int listen_on(struct engine_sim *s, const char *path, struct err *e)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    if ((size_t)snprintf(s->path, sizeof s->path, "%s", path) >= sizeof s->path)
+        return err_set(e, ERR_BAD_REQUEST, "%s is too long for a socket's path", path);
+    memcpy(a.sun_path, s->path, sizeof a.sun_path);
+    unlink(s->path);
+    s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (s->fd < 0 || bind(s->fd, (struct sockaddr *)&a, sizeof a) < 0 || listen(s->fd, 8) < 0 ||
+        loop_add(s->engine.loop, &s->watch, s->fd, EPOLLIN, on_control, s) < 0)
+        return err_set_errno(e, ERR_INTERNAL, errno, "Cannot listen on %s", path);
+    return 0;
+}
+
+/* ---- life -------------------------------------------------------------------------------------------------------- */
+
+static void free_engine(struct engine *e)
+{
+    struct engine_sim *s = sim_of(e);
+    for (size_t i = 0; i < DRIVES_MAX; i++)
+        if (s->drives[i].opened_fd >= 0) close(s->drives[i].opened_fd);
+    if (s->fd >= 0) {
+        loop_remove(e->loop, &s->watch);
+        close(s->fd);
+        unlink(s->path);
+    }
+    free(s);
+}
+
+static const struct engine_class class = {
+    .name = "simulation", .gadget = order_gadget, .order = give_order, .sample = take_sample, .arm = arm,
+    .capabilities = capabilities, .free = free_engine,
+};
+
+struct engine *engine_sim_new(const struct gadget_config *c, struct loop *l, const struct engine_sink *sink,
+                              const char *control_path, struct err *e)
+{
+    struct engine_sim *s = calloc(1, sizeof *s);
+    if (!s) {
+        err_set(e, ERR_UNAVAILABLE, "Out of memory");
+        return NULL;
+    }
+    s->engine = (struct engine){.class = &class, .config = c, .sink = *sink, .loop = l};
+    s->fd = -1;
+    for (size_t i = 0; i < DRIVES_MAX; i++) {
+        s->drives[i].sim = s;
+        s->drives[i].index = i;
+        s->drives[i].opened_fd = -1;
+        loop_timer_init(&s->drives[i].done, on_order_done, &s->drives[i]);
+    }
+    loop_timer_init(&s->gadget_done, on_gadget_done, s);
+    if (listen_on(s, control_path, e) < 0) {
+        free_engine(&s->engine);
+        return NULL;
+    }
+    return &s->engine;
+}

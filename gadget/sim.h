@@ -1,0 +1,36 @@
+/*
+ * sim.h - a kernel and a host in memory: what engine_sim.c plays the drives on, and what its control socket steers.
+ *
+ * It does what f_mass_storage was seen to do, no more; the conformance script holds it to the real kernels. Pure, but
+ * for the image's own file, which engine_sim.c opens for real.
+ */
+#pragma once
+
+#include "gadget/engine.h"
+
+#define SIM_BYTES_PER_MS 20000 /* of a host that reads or writes at full speed: high-speed USB, about */
+
+enum sim_hang { SIM_HANG_NOT, SIM_HANG_HOST, SIM_HANG_STORAGE };
+
+struct sim_lun {
+    struct engine_medium medium;
+    bool locked;
+    bool reading, writing;             /* at full speed, since: */
+    msec since;
+    uint64_t bytes_read, bytes_written, commands;
+    enum sim_hang hang;
+};
+
+/* Lets the host's activity go on until now. Returns whether bytes moved. */
+bool sim_run(struct sim_lun *l, msec now);
+
+/* One order, as the kernel would do it; `opened` is the image of the last OPEN. */
+void sim_order(struct sim_lun *l, const struct engine_order *o, const struct engine_medium *opened, bool can_force,
+               struct engine_result *ret);
+
+/* One command of the host: "lock", "unlock", "eject", "read BYTES", "write BYTES", "reading on|off", "writing on|off",
+ * "hang host|storage|off". 0, or -1 with *e. *ret_left: the medium was let go of. */
+int sim_host(struct sim_lun *l, const char *verb, const char *argument, msec now, bool *ret_left, struct err *e);
+
+/* The gadget was unbound: the host is gone, and its locks with it. */
+void sim_disconnect(struct sim_lun *l);

@@ -1,0 +1,124 @@
+#!/usr/bin/python3
+"""Runs every test of the repository, stage by stage, and tells what ran, what failed and what was skipped and why.
+
+    tests/run_all.py [--list] [STAGE...]
+
+Each command's output goes to build/test-logs/NAME.log; the end of a failed one is shown. A command that exits with 77
+is a skip, and its last line is the reason. The last line of all is "N passed, N failed, N skipped".
+"""
+import concurrent.futures
+import os
+import re
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+LOGS = os.path.join(ROOT, "build", "test-logs")
+SKIPPED = 77
+KERNELS = ("6.1", "6.12")
+TAIL = 40  # lines shown of a failed command
+
+# How a runner tells its counts: (pattern, group of passed, failed, skipped); sums over all matches.
+COUNTS = (
+    (re.compile(r"^\[  PASSED  \] (\d+) test", re.M), "passed"),
+    (re.compile(r"^\[  FAILED  \] (\d+) test", re.M), "failed"),
+    (re.compile(r"^(?:=+ |)(?:.*, )?(\d+) passed[, ]", re.M), "passed"),
+    (re.compile(r"^(?:=+ |)(?:.*, )?(\d+) failed[, ]", re.M), "failed"),
+    (re.compile(r"^(?:=+ |)(?:.*, )?(\d+) skipped", re.M), "skipped"),
+    (re.compile(r"^# pass (\d+)", re.M), "passed"),
+    (re.compile(r"^# fail (\d+)", re.M), "failed"),
+)
+
+
+def guest_scripts():
+    """(name, arguments of tests/vm/run) for each guest script; a line '# run: --memory 1024' in it adds options."""
+    folder = os.path.join(ROOT, "tests", "vm", "scripts")
+    for name in sorted(os.listdir(folder)):
+        if not name.endswith(".sh"):
+            continue
+        path = os.path.join(folder, name)
+        with open(path, encoding="utf-8") as f:
+            options = re.findall(r"^# run: (.*)$", f.read(), re.M)
+        yield name[:-3], " ".join(options).split() + [path]
+
+
+def stages():
+    python = "/usr/bin/python3"
+    yield "lint", [("lint", ["tests/lint/run"])]
+    yield "unit", [("unit-asan", ["make", "-s", "VARIANT=asan", "unit"]), ("unit-release", ["make", "-s", "unit"])]
+    yield "api", [("api", [python, "-m", "pytest", "-q", "tests/api"])]
+    yield "web", [("web", [python, "-m", "pytest", "-q", "tests/web"]), ("web-words", ["node", "--test", "tests/web/"])]
+    vm = [(f"vm-{kernel}-{name}", ["tests/vm/run", "--no-trayd", "--kernel", kernel, f"tests/vm/{name}.sh"])
+          for name in ("kernel-facts", "host") for kernel in KERNELS]
+    for name, arguments in guest_scripts():
+        vm += [(f"vm-{kernel}-{name}", ["tests/vm/run", "--kernel", kernel] + arguments) for kernel in KERNELS]
+    yield "vm", vm
+
+
+def run(name, command):
+    """Returns (name, result, counts, seconds, output)."""
+    began = time.monotonic()
+    try:
+        done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
+        output, status = done.stdout, done.returncode
+    except FileNotFoundError:
+        output, status = f"{command[0]} is not installed\n", SKIPPED
+    with open(os.path.join(LOGS, name + ".log"), "w", encoding="utf-8") as log:
+        log.write(output)
+    counts = {"passed": 0, "failed": 0, "skipped": 0}
+    for pattern, what in COUNTS:
+        counts[what] += sum(int(n) for n in pattern.findall(output))
+    if status == SKIPPED:
+        counts["skipped"] += 1
+        return name, "skipped", counts, time.monotonic() - began, output
+    if status != 0 and counts["failed"] == 0:
+        counts["failed"] = 1
+    if status == 0 and sum(counts.values()) == 0:
+        counts["passed"] = 1  # a check without counts of its own, such as a lint
+    result = "failed" if status != 0 or counts["failed"] else "ok"
+    return name, result, counts, time.monotonic() - began, output
+
+
+def report(outcome):
+    name, result, counts, seconds, output = outcome
+    lines = output.strip().splitlines()
+    reason = f"  ({lines[-1]})" if result == "skipped" and lines else ""
+    print(f"{result:8} {name:32} {counts['passed']:4} passed {counts['failed']:3} failed {counts['skipped']:3} skipped"
+          f" {seconds:7.1f} s{reason}", flush=True)
+    for line in lines:
+        if re.match(r"^(SKIP|skip)", line):
+            print(f"         {line}", flush=True)
+    if result == "failed":
+        print("\n".join("    | " + line for line in lines[-TAIL:]), flush=True)
+
+
+def main():
+    wanted = [a for a in sys.argv[1:] if not a.startswith("-")]
+    os.makedirs(LOGS, exist_ok=True)
+    total = {"passed": 0, "failed": 0, "skipped": 0}
+    began = time.monotonic()
+    for stage, commands in stages():
+        if wanted and stage not in wanted and not any(name in wanted for name, _ in commands):
+            continue
+        if stage not in wanted and wanted:
+            commands = [c for c in commands if c[0] in wanted]
+        if "--list" in sys.argv:
+            print("\n".join(f"{stage:6} {name}" for name, _ in commands))
+            continue
+        # Guests have one processor each, so two go side by side; the other stages use both by themselves.
+        with concurrent.futures.ThreadPoolExecutor(max_workers=2 if stage == "vm" else 1) as pool:
+            for job in concurrent.futures.as_completed([pool.submit(run, *c) for c in commands]):
+                report(job.result())
+                for what, n in job.result()[2].items():
+                    total[what] += n
+    if "--list" in sys.argv:
+        return 0
+    print(f"in {time.monotonic() - began:.0f} s; logs in build/test-logs/")
+    print("{passed} passed, {failed} failed, {skipped} skipped".format(**total))
+    return 1 if total["failed"] or not total["passed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

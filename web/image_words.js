@@ -1,0 +1,61 @@
+// What is said about images, and whether one fits into a drive. Pure.
+
+import { bytes, clockTime } from './units.js';
+import { kind, quoted } from './words.js';
+
+const SUGGESTED = { cdrom: 'CD or DVD image', disk: 'disk image' };
+
+// The default store goes without saying.
+export function imageFacts(image, now, defaultStore) {
+    const facts = [bytes(image.size)];
+    if (!image.complete) return [`being received${image.received === undefined ? '' : `: ${received(image)}`}`];
+    if (image.suggested_type) facts.push(SUGGESTED[image.suggested_type]);
+    if (image.readonly) facts.push('read-only');
+    if (image.modified) facts.push(clockTime(image.modified, now));
+    if (image.store !== defaultStore) facts.push(`in ${quoted(image.store)}`);
+    return facts;
+}
+
+function received(image) {
+    return image.size > 0 ? `${bytes(image.received)} of ${bytes(image.size)}` : bytes(image.received);
+}
+
+// A medium, or an operation that inserts one, that is this image.
+function isOf(image, thing) {
+    return Boolean(thing) && thing.image === image.name && thing.store === image.store;
+}
+
+function comesInto(image, drive) {
+    return [drive.operation, ...drive.queue].some(op => op?.action === 'insert' && isOf(image, op));
+}
+
+// The names of the drives that have it, or are about to.
+export function usedBy(image, drives) {
+    return drives.filter(drive => isOf(image, drive.medium) || comesInto(image, drive)).map(drive => drive.name);
+}
+
+// Can it go into this drive? {ok, tone, text}; text is null where there is nothing to say.
+export function fit(image, drive, drives) {
+    const no = text => ({ ok: false, tone: 'bad', text });
+    const hint = text => ({ ok: true, tone: 'warn', text });
+    if (!image.complete) return no('It is still being received.');
+    if (isOf(image, drive.medium)) return no(`It is in ${drive.name} already.`);
+    const most = drive.capabilities.max_cdrom_bytes;
+    if (drive.type === 'cdrom' && most && image.size > most)
+        return no(`It is too large for a CD drive, which takes ${bytes(most)} on this kernel. Use a USB stick: `
+            + 'hybrid ISO images boot from there as well.');
+    const writer = drives.find(other => other !== drive && isOf(image, other.medium) && !other.medium.readonly);
+    if (writer) return no(`It is in ${writer.name}, where the host may write to it.`);
+    if (image.suggested_type === 'disk' && drive.type === 'cdrom')
+        return hint(`This looks like a disk image. In a ${kind('cdrom')} the host will hardly find anything on it.`);
+    if (image.suggested_type === 'cdrom' && drive.type === 'disk')
+        return hint('This looks like a CD image. As a stick, only hybrid images boot.');
+    return { ok: true, tone: null, text: null };
+}
+
+// Should it go in read-only? {value, fixed: why it cannot be chosen, or null}
+export function readonlyDefault(image, drive) {
+    if (drive.type === 'cdrom') return { value: true, fixed: 'A CD is always read-only.' };
+    if (image?.readonly) return { value: true, fixed: 'The image is marked read-only.' };
+    return { value: drive.stale_host || image?.suggested_type === 'cdrom', fixed: null };
+}

@@ -1,0 +1,105 @@
+// Puts the parts together: the stream of events to those who show things, and their wishes to the API.
+
+import * as api from './api.js';
+import { everySecond, learn } from './clock.js';
+import { el, setText, show } from './dom.js';
+import { createDrives } from './drives.js';
+import { follow } from './events.js';
+import { createGadget } from './gadget.js';
+import { createImages } from './images.js';
+import { createInsertDialog } from './insert.js';
+import { createOperations } from './operations.js';
+import { createOrders } from './orders.js';
+import { bytes } from './units.js';
+import { createUploads } from './upload.js';
+
+const section = id => document.getElementById(id);
+let stores = [];
+
+const gadget = createGadget(document);
+const drives = createDrives(section('drives'));
+const orders = createOrders(drives, gadget.send);
+const operations = createOperations(section('operations'));
+const insertDialog = createInsertDialog({
+    drives: drives.all, get: drives.get, insert: orders.insert, defaultStore: () => stores[0]?.name,
+});
+const images = createImages(section('images'), {
+    drives: drives.all, insert: image => insertDialog.open({ forImage: image }), stores: () => stores,
+});
+createUploads(section('images'), { store: () => storeSelect.value || undefined, uploaded: () => loadImages() });
+
+drives.connect({
+    eject: orders.eject, pinhole: orders.pinhole, forceNow: orders.forceNow, cancel: orders.cancel,
+    insert: drive => insertDialog.open({ forDrive: drive }),
+}, () => {
+    images.render(); // who has which image
+    insertDialog.render();
+});
+
+// ---- stores ----
+
+const storeSelect = section('images').querySelector('.store');
+const room = section('images').querySelector('.room');
+
+function showStores() {
+    const writable = stores.filter(store => store.attached && !store.readonly);
+    const chosen = storeSelect.value;
+    storeSelect.replaceChildren(...writable.map(store => el('option', { value: store.name }, store.name)));
+    if (writable.some(store => store.name === chosen)) storeSelect.value = chosen;
+    show(storeSelect.closest('label'), writable.length > 1);
+    setText(room, stores.map(store => (store.attached ? `${store.name}: ${bytes(store.free)} free of ${bytes(store.size)}`
+        : `${store.name}: not attached`)).join(' · '));
+}
+
+// ---- loading ----
+
+// What cannot be loaded because the connection is lost is loaded when it is back; the rest of the page says what is wrong.
+async function quietly(promise) {
+    try {
+        await promise;
+    } catch (e) {
+        if (!(e instanceof api.Problem)) throw e;
+    }
+}
+
+const loadDrives = async () => drives.setAll(await api.drives());
+const loadStores = async () => {
+    stores = await api.stores();
+    showStores();
+};
+const loadImages = () => Promise.all([quietly(loadStores()), images.load()]);
+
+function setSystem(system) {
+    learn(Date.parse(system.started_at) + system.uptime * 1000, 1000);
+    const wasReachable = gadget.isReachable();
+    gadget.set(system);
+    if (!wasReachable && gadget.isReachable()) quietly(loadDrives());
+}
+
+async function loadAll() {
+    await quietly(api.system().then(setSystem));
+    await Promise.all([quietly(loadDrives()), quietly(operations.load()), loadImages()]);
+}
+
+// ---- what happens ----
+
+const HEAR = {
+    drive: drive => drives.set(drive),
+    operation(op) {
+        operations.set(op);
+        orders.ended(op);
+    },
+    image: image => images.set(image),
+    store: () => quietly(loadStores()),
+    system: setSystem,
+    host_ejected: event => drives.hostEjected(event),
+};
+
+follow((what, data) => HEAR[what](data), {
+    open() {
+        gadget.setLink('open');
+        loadAll();
+    },
+    lost: () => gadget.setLink('lost'),
+});
+everySecond(drives.tick);

@@ -1,0 +1,171 @@
+// Uploads: one file after the other, as the raw body of a PUT. XMLHttpRequest, because fetch does not tell how far an
+// upload has come.
+
+import * as api from './api.js';
+import { el, setAttribute, setText, show } from './dom.js';
+import { announce } from './live.js';
+import { problemPlace } from './problem.js';
+import { bytes, duration, speed } from './units.js';
+import { visible } from './words.js';
+
+const WINDOW = 5000; // ms over which the speed is measured
+
+function send(url, file, headers, progress) {
+    const xhr = new XMLHttpRequest();
+    const result = new Promise((resolve, reject) => {
+        xhr.upload.onprogress = event => progress(event.loaded);
+        xhr.onload = () => (xhr.status < 300
+            ? resolve(JSON.parse(xhr.responseText))
+            : reject(api.problemFrom(xhr.status, xhr.getResponseHeader('Content-Type'), xhr.responseText)));
+        xhr.onerror = () => reject(api.unreachable('The connection was lost during the upload.'));
+        xhr.onabort = () => reject(new DOMException('', 'AbortError'));
+        xhr.open('PUT', url);
+        xhr.setRequestHeader('Content-Type', 'application/octet-stream');
+        for (const [name, value] of Object.entries(headers)) xhr.setRequestHeader(name, value);
+        xhr.send(file);
+    });
+    return { result, abort: () => xhr.abort() };
+}
+
+// A refusal is better heard before the first gigabyte than after it.
+async function refuseTaken(name, store) {
+    try {
+        await api.image(name, store);
+    } catch (e) {
+        if (e instanceof api.Problem && e.doc.status === 404) return;
+        throw e;
+    }
+    throw new api.Problem({
+        code: 'exists', title: 'The name is taken', detail: `There is an image "${name}" already.`,
+        remedy: 'Replace it, or rename the file and upload it again.',
+    });
+}
+
+function createMeter(total) {
+    const marks = [{ at: performance.now(), sent: 0 }];
+    return sent => {
+        const at = performance.now();
+        marks.push({ at, sent });
+        while (marks.length > 2 && at - marks[0].at > WINDOW) marks.shift();
+        const rate = (sent - marks[0].sent) / Math.max(at - marks[0].at, 1) * 1000;
+        if (sent >= total) return 'Being written to the disk and checked…';
+        const parts = [`${bytes(sent)} of ${bytes(total)}`];
+        if (rate > 0 && at - marks[0].at > 1000) parts.push(speed(rate), `${duration((total - sent) / rate)} left`);
+        return parts.join(' · ');
+    };
+}
+
+function createRow(job, finished) {
+    let abort = () => finished(row, null);
+    const text = el('span', { class: 'facts' }, 'Waits for its turn');
+    const bar = el('progress', { max: job.file.size || 1, value: 0, 'aria-label': `Upload of ${job.name}` });
+    const cancel = el('button', { type: 'button', onclick: () => abort() }, 'Cancel');
+    const problem = problemPlace();
+    const node = el('li', { class: 'upload', 'data-upload': job.name },
+        el('div', { class: 'image-words' }, el('bdi', { class: 'image-name' }, visible(job.name)), bar, text), cancel, problem.node);
+
+    function failed(e, again) {
+        show(bar, false);
+        setText(text, 'Not uploaded');
+        setText(cancel, 'Remove');
+        abort = () => finished(row, null);
+        const remedy = e.doc.code === 'exists'
+            ? { label: 'Replace it', danger: true, note: 'The image that is there is lost.', run: () => again(true) }
+            : { label: 'Try again', run: () => again(false) };
+        problem.show(e.doc, [remedy]);
+    }
+
+    const row = {
+        node,
+        job,
+        // Resolves when it is over, one way or the other.
+        async run(again) {
+            const meter = createMeter(job.file.size);
+            show(bar, true);
+            problem.clear();
+            setText(cancel, 'Cancel');
+            try {
+                const headers = job.replace ? { 'If-Match': await api.contentEtag(job.name, job.store) } : {};
+                if (!job.replace) await refuseTaken(job.name, job.store);
+                const transfer = send(api.imageAddress(job.name, job.store), job.file, headers, sent => {
+                    setAttribute(bar, 'value', sent);
+                    setText(text, meter(sent));
+                });
+                abort = transfer.abort;
+                await transfer.result;
+                announce(`${job.name} is uploaded`);
+                finished(row, job.name);
+            } catch (e) {
+                if (e instanceof api.Problem) failed(e, again);
+                else if (e.name === 'AbortError') finished(row, null);
+                else throw e;
+            }
+        },
+    };
+    return row;
+}
+
+// use: store() where to, or undefined for the default; uploaded() when an image has arrived.
+export function createUploads(section, use) {
+    const list = section.querySelector('.uploads');
+    const waiting = [];
+    let running = false;
+
+    function finished(row, name) {
+        row.node.remove();
+        const at = waiting.indexOf(row);
+        if (at >= 0) waiting.splice(at, 1);
+        if (name) use.uploaded();
+    }
+
+    async function work() {
+        if (running) return;
+        running = true;
+        while (waiting.length) {
+            const row = waiting.shift();
+            await row.run(replace => {
+                row.job.replace = replace;
+                waiting.push(row);
+                work();
+            });
+        }
+        running = false;
+    }
+
+    function add(files) {
+        for (const file of files) {
+            // macOS writes names decomposed; the appliance takes only composed ones.
+            const row = createRow({ file, name: file.name.normalize('NFC'), store: use.store() }, finished);
+            list.append(row.node);
+            waiting.push(row);
+        }
+        work();
+    }
+
+    const input = section.querySelector('input[type=file]');
+    input.addEventListener('change', () => {
+        add(input.files);
+        input.value = ''; // so that the same file can be chosen again
+    });
+    acceptDrops(section.querySelector('.drop'), add);
+    window.addEventListener('beforeunload', event => { if (running) event.preventDefault(); });
+}
+
+// Files may be dropped anywhere: next to the target the browser would leave the page and show the file.
+function acceptDrops(target, add) {
+    const hasFiles = event => event.dataTransfer?.types.includes('Files');
+    const mark = on => target.classList.toggle('is-over', on);
+    document.addEventListener('dragover', event => {
+        if (!hasFiles(event)) return;
+        event.preventDefault();
+        event.dataTransfer.dropEffect = 'copy';
+        mark(true);
+    });
+    document.addEventListener('dragleave', event => { if (!event.relatedTarget) mark(false); });
+    document.addEventListener('drop', event => {
+        if (!hasFiles(event)) return;
+        event.preventDefault();
+        mark(false);
+        add(event.dataTransfer.files);
+    });
+}
