@@ -16,7 +16,8 @@ struct api_history {
     void *owner;
     void (*put)(void *owner, const json_t *operation);          /* insert or replace by "id" */
     json_t *(*get)(void *owner, const char *id);                /* NULL if unknown */
-    /* Newest first, `drive` and `state` may be NULL; at most `limit`, those older than the operation `after` (may be NULL). */
+    /* Newest first, as an array; `drive` and `state` may be NULL; at most `limit`, those older than the operation
+     * `after` (may be NULL). NULL with *e. */
     json_t *(*list)(void *owner, const char *drive, const char *state, int limit, const char *after, struct err *e);
 };
 

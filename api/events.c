@@ -77,8 +77,8 @@ void events_publish(struct events *ev, const char *kind, const json_t *data)
     if (!json) return; /* out of memory: the next event of this thing carries its state again */
     pthread_mutex_lock(&ev->lock);
     struct event now;
-    int len = asprintf(&now.text, "id: %08x-%llu\nevent: %s\ndata: %s\n\n", ev->boot, (unsigned long long)ev->next, kind,
-                       json);
+    int len = asprintf(&now.text, "id: %08x-%llu\nevent: %s\ndata: %s\n\n", ev->boot, (unsigned long long)ev->next,
+                       kind, json);
     if (len >= 0) {
         now.len = (size_t)len;
         while (ev->oldest < ev->next &&

@@ -33,7 +33,7 @@ struct events_listener;
  * too many listeners. last_event_id may be NULL. */
 struct events_listener *events_listen(struct events *ev, const char *last_event_id,
                                       json_t *(*snapshot)(void *owner), void *owner, struct err *e);
-/* The next piece of the stream as text/event-stream, at most max bytes: waits up to wait_ms. 0: nothing yet. -1: stopped.
- * For one thread at a time. */
+/* The next piece of the stream as text/event-stream, at most max bytes: waits up to wait_ms. 0: nothing yet. -1: the
+ * stream has ended. For one thread at a time. */
 ssize_t events_read(struct events_listener *l, char *buf, size_t max, msec wait_ms);
 void events_unlisten(struct events_listener *l);

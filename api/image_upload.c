@@ -97,7 +97,7 @@ static int check_framing(const struct api_request *rq, struct err *e)
     if (encoding && strcasecmp(encoding, "identity") != 0)
         return err_set(e, ERR_MEDIA_TYPE, "The content is encoded as '%.40s'; send the plain bytes", encoding);
     if (type && strncasecmp(type, "multipart/", strlen("multipart/")) == 0)
-        return err_set(e, ERR_MEDIA_TYPE, "The content is a form ('%.40s'); send the plain bytes, as curl -T does", type);
+        return err_set(e, ERR_MEDIA_TYPE, "The content is a form ('%.40s'); send the plain bytes, like curl -T", type);
     return 0;
 }
 

@@ -15,7 +15,8 @@ static const char *const method_names[API_METHODS] = {
     [API_PATCH] = "PATCH", [API_DELETE] = "DELETE", [API_OPTIONS] = "OPTIONS",
 };
 
-static bool fits(const char *template, const char *const *segments, size_t count, const char *ret_params[API_PARAMS_MAX])
+static bool fits(const char *template, const char *const *segments, size_t count,
+                 const char *ret_params[API_PARAMS_MAX])
 {
     size_t params = 0;
     for (size_t i = 0; i < count; i++) {

@@ -60,7 +60,8 @@ static void answer_forgotten(const json_t *operation, struct api_response *rs)
     api_problem_with(rs, &e, more);
 }
 
-void work_answer(struct api *a, const struct api_request *rq, json_t *operation, bool cancelling, struct api_response *rs)
+void work_answer(struct api *a, const struct api_request *rq, json_t *operation, bool cancelling,
+                 struct api_response *rs)
 {
     struct prefer prefer = prefer_parse(rq->header(rq, "Prefer"));
     const char *id = json_text(operation, "id");

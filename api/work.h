@@ -14,4 +14,5 @@
 json_t *work_send(struct api *a, json_t *request, struct api_response *rs);
 
 /* Waits and answers; `operation` is taken. */
-void work_answer(struct api *a, const struct api_request *rq, json_t *operation, bool cancelling, struct api_response *rs);
+void work_answer(struct api *a, const struct api_request *rq, json_t *operation, bool cancelling,
+                 struct api_response *rs);

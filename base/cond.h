@@ -10,5 +10,5 @@
 /* On CLOCK_MONOTONIC: condition variables cannot wait on CLOCK_BOOTTIME. A box that sleeps meanwhile waits longer. */
 void cond_init(pthread_cond_t *cond);
 
-/* Waits until somebody signals or `ms` are over, at once where ms <= 0; may wake without a reason, as all of these do. */
+/* Waits until somebody signals or `ms` are over, not at all where ms <= 0. May wake for no reason, as all such do. */
 void cond_wait_ms(pthread_cond_t *cond, pthread_mutex_t *locked, msec ms);

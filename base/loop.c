@@ -111,6 +111,7 @@ int loop_run(struct loop *l)
         l->batch_len = 0;
         expire_timers(l);
     }
+    l->stopping = false;
     return 0;
 }
 

@@ -44,6 +44,6 @@ void loop_remove(struct loop *l, struct loop_watch *w); /* does not close the de
 void loop_timer_init(struct loop_timer *t, loop_timer_fn *expired, void *owner);
 void loop_timer_set(struct loop *l, struct loop_timer *t, msec at); /* MSEC_NEVER takes it out */
 
-/* Runs until loop_stop(). Returns 0, or -1 with errno when epoll itself fails. */
+/* Runs until loop_stop(), and may be run again. Returns 0, or -1 with errno when epoll itself fails. */
 int loop_run(struct loop *l);
 void loop_stop(struct loop *l);

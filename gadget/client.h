@@ -9,14 +9,15 @@
 #include "base/json.h"
 
 #define GADGET_MESSAGE_MAX (1 << 20) /* a packet; the longest is hello, with 16 drives, their queues and what is kept */
-#define GADGET_OPERATIONS_KEPT 64 /* finished operations that trayd-gadget remembers for a trayd that was away */
+#define GADGET_OPERATIONS_KEPT 32 /* finished operations that trayd-gadget remembers for a trayd that was away */
 
 struct gadget_client;
 
 struct gadget_listener {          /* called from the client's thread; must not call back into the client's requests */
     void *owner;
     void (*drive)(void *owner, const json_t *drive);
-    void (*operation)(void *owner, const json_t *operation); /* also for each in `hello` after a reconnection, oldest first */
+    /* Also for each one in `hello` after a reconnection, oldest first. */
+    void (*operation)(void *owner, const json_t *operation);
     void (*system)(void *owner, const json_t *system);       /* the gadget's part of /system; NULL: connection lost */
     void (*host_ejected)(void *owner, const json_t *event);  /* {"drive", "image", "store"} */
     /* After each (re)connection, once all of the above were called for what stands in `hello`: the operations that
@@ -35,11 +36,11 @@ bool gadget_client_connected(struct gadget_client *c);
 
 /* Borrowed by nobody: NULL where the drive is unknown or trayd-gadget was never reached. What they return is shared
  * with other threads: not to be changed. */
-json_t *gadget_client_drives(struct gadget_client *c);                       /* array, in the order of the configuration */
+json_t *gadget_client_drives(struct gadget_client *c); /* array, in the order of the configuration */
 json_t *gadget_client_drive(struct gadget_client *c, const char *name);
 json_t *gadget_client_system(struct gadget_client *c);
-json_t *gadget_client_operation(struct gadget_client *c, const char *id);    /* of the unfinished and newest finished */
-json_t *gadget_client_operations(struct gadget_client *c);                   /* array of all those, oldest first */
+json_t *gadget_client_operation(struct gadget_client *c, const char *id); /* of the unfinished and newest finished */
+json_t *gadget_client_operations(struct gadget_client *c); /* array of all those, oldest first */
 
 /* Sends `request` (stolen), waits for the answer (10 s at most; then `unavailable`). Returns the `ok` object, or
  * NULL with *e and, in *ret_problem (may be NULL), the members beside code and detail (evidence), or NULL. */

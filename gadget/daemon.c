@@ -7,11 +7,11 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "gadget/client.h"
 #include "gadget/socket.h"
 #include "gadget/state_file.h"
 #include "gadget/view.h"
 
-#define OPERATIONS_KEPT 32
 #define ACTIVE_FOR 10000      /* ms after the last byte in which evidence is sampled by the clock; then inotify wakes us */
 
 #define POLLING_LOOK 2500     /* ms; a host that polls does so every second or two */
@@ -30,6 +30,7 @@ void daemon_tell_drive(struct unit *u)
 {
     struct daemon *d = u->daemon;
     u->told_at = clock_boot_ms();
+    u->untold = false;
     gadget_socket_tell(d->socket, "drive", view_drive(d, u->index, u->told_at));
 }
 
@@ -38,9 +39,14 @@ void daemon_tell_system(struct daemon *d)
     gadget_socket_tell(d->socket, "system", view_system(d));
 }
 
-static void tell_operation(struct daemon *d, const struct operation *op)
+/* After the drive, so that whoever hears of an operation's end finds the drive as it left it. */
+static void tell_operations(struct daemon *d, size_t drive)
 {
-    gadget_socket_tell(d->socket, "operation", view_operation(d, op));
+    for (struct operation *op = operations_first(d->operations); op; op = op->next) {
+        if (!op->untold || op->drive != drive) continue;
+        op->untold = false;
+        gadget_socket_tell(d->socket, "operation", view_operation(d, op));
+    }
 }
 
 /* ---- what a turn of the machine leaves to be done ---------------------------------------------------------------- */
@@ -49,9 +55,10 @@ static void feed(struct unit *u, struct drive_event *ev, struct drive_output *ou
 
 static void sample(struct unit *u, msec now)
 {
+    const struct engine_sample before = u->sample;
     u->daemon->engine->class->sample(u->daemon->engine, u->index, &u->sample);
     bool moved = evidence_sample(&u->evidence, &u->sample, now);
-    if (moved && now - u->told_at >= u->daemon->config->sample_interval) daemon_tell_drive(u);
+    if (moved || u->sample.known != before.known || u->sample.waiting_for != before.waiting_for) u->untold = true;
 }
 
 static void on_reattached(void *owner, const struct err *e)
@@ -62,7 +69,7 @@ static void on_reattached(void *owner, const struct err *e)
                              .result = {.ticket = u->acting.ticket,
                                         .outcome = e->code ? OUTCOME_ERROR : OUTCOME_OK, .code = e->code}};
     struct operation *op = operations_by_key(u->daemon->operations, u->acting.op);
-    if (op) operation_step_end(op, err_name(e->code), clock_boot_ms());
+    if (op) operation_step_end(op, e->code ? err_name(e->code) : "done", clock_boot_ms());
     daemon_feed(u, &ev);
 }
 
@@ -74,7 +81,7 @@ static void act(struct unit *u, const struct drive_action *a)
     struct err e;
     if (op) operation_step_begin(op, drive_do_names[a->what], clock_boot_ms());
     u->acting = *a;
-    u->acting_since = clock_boot_ms();
+    if (a->what == DO_INSERT || a->what == DO_SWAP) evidence_mark(&u->evidence);
     if (a->what == DO_REATTACH) {
         if (reattach_begin(d, REATTACH_FULL, u->index, a->allow_collateral, on_reattached, u, &e) < 0) on_reattached(u, &e);
         return;
@@ -132,18 +139,17 @@ static void finish_operations(struct unit *u, const struct drive_output *out, ms
         }
         operations_finish(d->operations, op, f->state, now);
         if (f->state == OP_FAILED) log_info("%s: %s by %s failed: %s", u->config->name, op_action_names[op->rq.action], op->by, op->err.text);
-        tell_operation(d, op);
+        op->untold = true;
     }
 }
 
 /* The medium is another one than before this turn. */
-static void medium_changed(struct unit *u, const struct drive_output *out)
+static void medium_changed(struct unit *u, const struct drive_output *out, msec now)
 {
     struct daemon *d = u->daemon;
     const struct image_ref *left = images_ref(d->images, out->left);
     struct operation *op = operations_by_key(d->operations, u->acting.op);
     bool for_nobody = out->host_ejected || !op || operation_is_finished(op); /* or for one that has given up */
-    evidence_restart(&u->evidence);
     if (out->left && !for_nobody) op->emptied_real = clock_real_ms();
     if (out->left && for_nobody) {
         log_info("%s: %s %s", u->config->name, left ? left->name : "the medium", out->host_ejected ? "was ejected by the host" : "is out");
@@ -157,6 +163,9 @@ static void medium_changed(struct unit *u, const struct drive_output *out)
         json_put_text(event, "store", left->store);
         gadget_socket_announce(d->socket, "host_ejected", event);
     }
+    bool marked = u->acting.what == DO_INSERT || u->acting.what == DO_SWAP;
+    if (!u->machine.medium.image || !marked) evidence_mark(&u->evidence);
+    evidence_restart(&u->evidence, now);
     if (u->machine.medium.image) {
         d->engine->class->arm(d->engine, u->index);
         images_hold(d->images, u->machine.medium.image);
@@ -179,7 +188,7 @@ static void note_queue(struct unit *u, msec now)
         op->state = state;
         op->evidence = u->machine.evidence;
         operation_note_phase(op, in_machine->phase, now);
-        if (!asks_again && !answered_again) tell_operation(d, op);
+        if (!asks_again && !answered_again) op->untold = true;
     }
 }
 
@@ -195,7 +204,7 @@ static void set_timers(struct unit *u, msec wake, msec now)
     }
     bool active = u->machine.medium.image && now - MAX(seen->last_read_at, seen->last_write_at) < ACTIVE_FOR &&
                   MAX(seen->last_read_at, seen->last_write_at) > 0;
-    if (active || drive_wants_samples(&u->machine)) {
+    if (active || u->untold || drive_wants_samples(&u->machine)) {
         if (u->sample_timer.at == MSEC_NEVER) loop_timer_set(d->loop, &u->sample_timer, now + d->config->sample_interval);
     } else if (u->machine.medium.image) {
         d->engine->class->arm(d->engine, u->index);
@@ -216,13 +225,14 @@ static void feed(struct unit *u, struct drive_event *ev, struct drive_output *ou
     sample(u, now);
     ev->evidence = evidence_view(&u->evidence, &u->sample);
     drive_step(&u->machine, ev, now, out);
-    if (u->machine.generation != generation) medium_changed(u, out);
+    if (u->machine.generation != generation) medium_changed(u, out, now);
     finish_operations(u, out, now);
     note_queue(u, now);
     if (!was_observed && u->machine.observed) resume_operation(u);
-    set_timers(u, out->wake, now);
     state_file_save(d); /* before the action: whoever comes after us must know what was begun */
-    if (out->changed) daemon_tell_drive(u);
+    if (out->changed || (u->untold && now - u->told_at >= d->config->sample_interval)) daemon_tell_drive(u);
+    tell_operations(d, u->index);
+    set_timers(u, out->wake, now);
     if (out->action.what != DO_NOTHING) act(u, &out->action);
 }
 
@@ -254,7 +264,7 @@ static void resume_operation(struct unit *u)
         err_set(&op->err, ERR_INTERRUPTED, "trayd-gadget was restarted during this operation; the drive is %s now",
                 m->image ? "loaded" : "empty");
     operations_finish(d->operations, op, done ? OP_DONE : OP_FAILED, clock_boot_ms());
-    tell_operation(d, op);
+    op->untold = true;
 }
 
 /* A call that may have taken a writable medium was under way: whether the host still wrote is not known. */
@@ -404,11 +414,13 @@ static void on_link(void *owner, const struct engine_link *l)
 {
     struct daemon *d = owner;
     msec now = clock_boot_ms();
-    bool comes = l->bound && !d->link.bound, goes = !l->bound && d->link.bound;
-    bool held = comes && d->unbound_since && now - d->unbound_since >= d->config->reattach_hold;
+    /* Only an unbound time that was seen counts: a gadget that is bound at our start may have been so all the while. */
+    bool held = l->bound && d->unbound_since && now - d->unbound_since >= d->config->reattach_hold;
     d->link = *l;
-    if (goes) d->unbound_since = now;
-    if (comes) d->unbound_since = 0;
+    if (l->bound)
+        d->unbound_since = 0;
+    else if (!d->unbound_since)
+        d->unbound_since = now;
     for (size_t i = 0; i < d->units_len; i++) {
         struct drive_event ev = {.kind = DRIVE_LINK, .attached = l->bound, .host_present = l->bound && l->configured};
         daemon_feed(&d->units[i], &ev);
@@ -532,7 +544,7 @@ struct daemon *daemon_new(const struct gadget_config *c, struct loop *l, const c
     d->loop = l;
     d->units_len = c->drives_count;
     d->images = images_new(&c->stores);
-    d->operations = d->images ? operations_new(d->images, OPERATIONS_KEPT) : NULL;
+    d->operations = d->images ? operations_new(d->images, GADGET_OPERATIONS_KEPT) : NULL;
     if (!d->operations) {
         err_set(e, ERR_UNAVAILABLE, "Out of memory");
         daemon_free(d);
@@ -542,7 +554,6 @@ struct daemon *daemon_new(const struct gadget_config *c, struct loop *l, const c
     for (size_t i = 0; i < d->units_len; i++) init_unit(d, i);
     reattach_init(d);
     state_file_load(d);
-    if (!d->unbound_since) d->unbound_since = clock_boot_ms(); /* until the first link report says otherwise */
 
     const struct engine_sink sink = {.owner = d, .result = on_result, .gadget = on_gadget, .link = on_link,
                                      .closed = on_closed, .active = on_active, .held = on_held};

@@ -33,11 +33,11 @@ struct unit {                      /* a drive with all that belongs to it */
     image_key held_image;          /* images_hold()'s */
     struct drive_action deferred;  /* withheld while the gadget is reattached */
     struct drive_action acting;    /* given to the engine */
-    msec acting_since;
     struct err last_error;         /* of the engine's last result */
     struct loop_timer wake, sample_timer;
     bool polls_told;               /* what the listeners were told of the host's polling */
-    msec told_at;                  /* evidence was last told to the listeners */
+    msec told_at;                  /* the listeners were last told of the drive */
+    bool untold;                   /* its evidence has changed since */
     char resumed[OPERATION_ID_LEN + 1]; /* operation of an earlier process, to be ended when the kernel was seen */
     enum drive_do resumed_doing;
 };

@@ -112,6 +112,10 @@ static void on_cancel(struct turn *t)
         t->out->refused = ERR_NOT_FOUND;
         return;
     }
+    if (d->queue[i].phase == PHASE_ASKING && !d->queue[i].force_now) { /* it waits for the host; the question is a blink */
+        d->queue[i].cancelled = true;
+        return;
+    }
     if (drive_op_state(&d->queue[i]) == OP_RUNNING) {
         t->out->refused = ERR_TOO_LATE;
         return;

@@ -85,6 +85,7 @@ struct drive_op {
     enum op_phase phase;
     bool hurried;               /* may be forced from now on: by /force, or by a forced eject that came after it */
     bool force_now;             /* the ladder has come to rung 2 */
+    bool cancelled;             /* while the kernel was being asked: ends with its "no" */
     bool verified;              /* the kernel was read since this operation became the head */
     unsigned facts;             /* so far */
     msec started_at, patience_until, next_at;

@@ -113,8 +113,10 @@ static void on_udc(void *owner, bool appeared)
 {
     struct kernel_engine *k = owner;
     tell_link(k);
-    if (appeared) k->bind_tries = 0;
-    if (appeared && k->want_bound) bind_by_itself(k);
+    if (!appeared) return;
+    k->appeared = true;
+    k->bind_tries = 0;
+    if (k->want_bound) bind_by_itself(k);
 }
 
 static void on_timer(struct loop_timer *t, msec now)
@@ -152,14 +154,16 @@ static void bound_by_itself(struct worker_job *job, enum worker_end end, const v
     } else if (++k->bind_tries < BIND_TRIES) {
         loop_timer_set(k->base.loop, &k->timer, clock_boot_ms() + (BIND_RETRY << k->bind_tries));
     } else {
-        log_error("Cannot bind to %s: %s", k->link.udc, end == WORKER_ANSWERED ? a->gadget.err.text : "the worker died");
+        log_error("Cannot bind to %s: %s", k->link.udc,
+                  end == WORKER_ANSWERED ? a->gadget.err.text : "the worker died");
         k->bind_tries = 0;
     }
 }
 
 static void bind_by_itself(struct kernel_engine *k)
 {
-    struct task *t = k->binding || k->link.bound ? NULL : task_new(k, WORK_GADGET, 0, bound_by_itself);
+    bool needed = !k->binding && !k->link.bound && k->link.udc[0];
+    struct task *t = needed ? task_new(k, WORK_GADGET, 0, bound_by_itself) : NULL;
     if (!t) return;
     t->work.order = GADGET_BIND;
     k->binding = true;
@@ -184,7 +188,7 @@ static void gadget_done(struct worker_job *job, enum worker_end end, const void 
     if (result.order == GADGET_START) k->want_bound = result.ok;
     tell_link(k);
     k->base.sink.gadget(k->base.sink.owner, &result);
-    if (k->want_bound && k->link.udc[0]) bind_by_itself(k); /* it appeared meanwhile */
+    if (k->want_bound && k->appeared) bind_by_itself(k);
 }
 
 static void kernel_gadget(struct engine *e, enum gadget_order order)
@@ -196,6 +200,7 @@ static void kernel_gadget(struct engine *e, enum gadget_order order)
         return;
     }
     k->want_bound = order == GADGET_BIND;
+    k->appeared = false;
     t->work.order = order;
     worker_submit(k->gadget, &t->job);
 }
@@ -272,7 +277,8 @@ static int make_parts(struct kernel_engine *k, struct err *e)
     return 0;
 }
 
-struct engine *engine_kernel_new(const struct gadget_config *c, struct loop *l, const struct engine_sink *s, struct err *e)
+struct engine *engine_kernel_new(const struct gadget_config *c, struct loop *l, const struct engine_sink *s,
+                                 struct err *e)
 {
     struct kernel_engine *k = calloc(1, sizeof *k);
     if (!k) {
@@ -280,7 +286,6 @@ struct engine *engine_kernel_new(const struct gadget_config *c, struct loop *l, 
         return NULL;
     }
     k->base = (struct engine){.class = &kernel_class, .config = c, .sink = *s, .loop = l};
-    for (size_t i = 0; i < DRIVES_MAX; i++) k->drives[i].next.fd = k->drives[i].current.fd = k->drives[i].removed.fd = -1;
     loop_timer_init(&k->timer, on_timer, k);
     if (make_parts(k, e) < 0) {
         kernel_free(&k->base);

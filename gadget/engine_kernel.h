@@ -55,6 +55,7 @@ struct kernel_engine {
     struct engine_link link;     /* as told last */
     bool link_told;
     bool want_bound;             /* bind by itself when a controller appears */
+    bool appeared;               /* one did, since the last order for the gadget was given */
     bool binding;                /* that is under way */
     int bind_tries;
     struct loop_timer timer;     /* the first look at the link, and binding again */

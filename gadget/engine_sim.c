@@ -117,8 +117,8 @@ static void on_gadget_done(struct loop_timer *t, attr_unused msec now)
     set_link(s, bind, bind);
     s->gadget.ok = true;
     s->gadget.bound = bind;
-    s->engine.sink.gadget(s->engine.sink.owner, &s->gadget);
     tell_link(s);
+    s->engine.sink.gadget(s->engine.sink.owner, &s->gadget);
 }
 
 static void order_gadget(struct engine *e, enum gadget_order order)
@@ -166,10 +166,21 @@ static int control_link(struct engine_sim *s, const char *argument, struct err *
     return 0;
 }
 
-static void describe(const struct sim_lun *l, char *ret, size_t size)
+static void describe(const struct engine_sim *s, const struct sim_lun *l, char *ret, size_t size)
 {
-    snprintf(ret, size, "ok %s %llu %s %s\n", l->medium.present ? "present" : "empty", (unsigned long long)l->medium.size,
-             l->medium.readonly ? "ro" : "rw", l->medium.present ? l->medium.path : "-");
+    if (!s->link.configured)
+        snprintf(ret, size, "ok gone\n");
+    else if (!l->medium.present)
+        snprintf(ret, size, "ok empty\n");
+    else
+        snprintf(ret, size, "ok present %llu %s %s\n", (unsigned long long)sim_host_bytes(l),
+                 l->medium.readonly ? "ro" : "rw", l->medium.path);
+}
+
+/* A program can end, and the storage hang, also where the host has no such drive any more. */
+static bool needs_link(const char *verb, const char *argument)
+{
+    return strcmp(verb, "unlock") != 0 && strcmp(verb, "hang") != 0 && strcmp(argument, "off") != 0;
 }
 
 static int control_drive(struct engine_sim *s, struct sim_drive *d, const char *verb, const char *argument, struct err *e)
@@ -177,6 +188,7 @@ static int control_drive(struct engine_sim *s, struct sim_drive *d, const char *
     const struct engine_sink *sink = &s->engine.sink;
     bool left;
     msec now = clock_boot_ms();
+    if (!s->link.configured && needs_link(verb, argument)) return err_set(e, ERR_GADGET_DETACHED, "the host has no such drive");
     if (sim_host(&d->lun, verb, argument, now, &left, e) < 0) return -1;
     if (left) sink->closed(sink->owner, d->index);
     if (d->armed && (strstr(verb, "read") || strstr(verb, "writ"))) {
@@ -199,7 +211,7 @@ static void control(struct engine_sim *s, char *line, char *answer, size_t size)
     for (size_t i = 0; subject && i < s->engine.config->drives_count; i++)
         if (strcmp(s->engine.config->drives[i].name, subject) == 0) d = &s->drives[i];
     if (d && strcmp(verb, "state") == 0) {
-        describe(&d->lun, answer, size);
+        describe(s, &d->lun, answer, size);
         return;
     }
     if (subject && strcmp(verb, "link") == 0)
@@ -273,6 +285,7 @@ struct engine *engine_sim_new(const struct gadget_config *c, struct loop *l, con
         s->drives[i].sim = s;
         s->drives[i].index = i;
         s->drives[i].opened_fd = -1;
+        s->drives[i].lun.sector = c->drives[i].type == DRIVE_CDROM ? 2048 : 512;
         loop_timer_init(&s->drives[i].done, on_order_done, &s->drives[i]);
     }
     loop_timer_init(&s->gadget_done, on_gadget_done, s);

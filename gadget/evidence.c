@@ -28,11 +28,18 @@ bool evidence_sample(struct evidence *ev, const struct engine_sample *s, msec no
     return moved;
 }
 
-void evidence_restart(struct evidence *ev)
+void evidence_mark(struct evidence *ev)
 {
-    ev->base_read = ev->read;
-    ev->base_written = ev->written;
-    ev->last_read_at = ev->last_write_at = 0;
+    ev->mark_read = ev->read;
+    ev->mark_written = ev->written;
+}
+
+void evidence_restart(struct evidence *ev, msec now)
+{
+    ev->base_read = ev->mark_read;
+    ev->base_written = ev->mark_written;
+    ev->last_read_at = ev->read != ev->base_read ? now : 0;
+    ev->last_write_at = ev->written != ev->base_written ? now : 0;
 }
 
 struct drive_evidence evidence_view(const struct evidence *ev, const struct engine_sample *s)

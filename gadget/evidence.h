@@ -14,6 +14,7 @@ struct evidence {
     bool based;                        /* base_read and base_written are right, by a sample or restored */
     uint64_t base_read, base_written;  /* the counters when the medium went in */
     uint64_t read, written, commands;  /* at the last sample */
+    uint64_t mark_read, mark_written;  /* when the kernel was told to take the medium */
     msec last_read_at, last_write_at;  /* boot time; 0: never since the medium went in */
     msec commands_at;                  /* when `commands` last rose */
     msec sampled_at, sampled_before;   /* the last sample, and the first one in a row that may prove polling */
@@ -22,8 +23,11 @@ struct evidence {
 /* Takes note of a sample. Returns true where reads or writes have moved since the last one. */
 bool evidence_sample(struct evidence *ev, const struct engine_sample *s, msec now);
 
-/* A medium went in, or out: count from here. */
-void evidence_restart(struct evidence *ev);
+/* The kernel is about to be told to take a medium: what the host does from now on may already be for that one. */
+void evidence_mark(struct evidence *ev);
+
+/* A medium went in: count from the mark. What has moved since is dated to now. */
+void evidence_restart(struct evidence *ev, msec now);
 
 /* What the drive machine decides on. */
 struct drive_evidence evidence_view(const struct evidence *ev, const struct engine_sample *s);

@@ -101,7 +101,8 @@ int image_open(const struct image_wish *wish, struct engine_medium *ret, struct 
 {
     if (!wish->readonly && wish->store_readonly)
         return err_set(e, ERR_STORE_READ_ONLY, "The store of \"%s\" is configured as read-only", wish->name);
-    if (!wish->store_path[0]) return err_set(e, ERR_STORE_DETACHED, "The store of \"%s\" is not configured", wish->name);
+    if (!wish->store_path[0])
+        return err_set(e, ERR_STORE_DETACHED, "The store of \"%s\" is not configured", wish->name);
     cleanup_close int dir = open(wish->store_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0)
         return err_set_errno(e, ERR_STORE_DETACHED, errno, "Cannot open the store's directory %s", wish->store_path);

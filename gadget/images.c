@@ -35,7 +35,7 @@ static const struct store_config *split_store(const struct images *i, const char
     char first[STORE_NAME_MAX];
     const char *slash = strchr(store, '/');
     size_t len = slash ? (size_t)(slash - store) : strlen(store);
-    if (len >= sizeof first) return NULL;
+    if (len >= sizeof first || (slash && len == 0)) return NULL; /* only "" is the default store */
     memcpy(first, store, len);
     first[len] = '\0';
     *ret_folder = slash ? slash + 1 : "";

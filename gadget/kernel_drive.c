@@ -79,7 +79,7 @@ static void not_watched(struct kernel_drive *d, enum watch_sort sort, const char
     d->k->base.sink.active(d->k->base.sink.owner, d->index); /* nobody will tell: better look */
 }
 
-static void watch_done_cb(struct worker_job *job, enum worker_end end, const void *answer, int fds[PACKET_FDS_MAX])
+static void watched(struct worker_job *job, enum worker_end end, const void *answer, int fds[PACKET_FDS_MAX])
 {
     (void)fds;
     struct task *t = task_of(job);
@@ -90,7 +90,8 @@ static void watch_done_cb(struct worker_job *job, enum worker_end end, const voi
     free(t);
     if (end == WORKER_CANCELLED) return;
     if (end == WORKER_DIED || a->wd < 0) {
-        if (is_current) not_watched(d, sort, end == WORKER_DIED ? "the process that watches images died" : a->result.err.text);
+        const char *why = end == WORKER_DIED ? "the process that watches images died" : a->result.err.text;
+        if (is_current) not_watched(d, sort, why);
         return;
     }
     /* The same file has the same wd, so an old answer's must not be removed while a newer one is on its way. */
@@ -105,7 +106,7 @@ static void watch_done_cb(struct worker_job *job, enum worker_end end, const voi
 static void add_watch(struct kernel_drive *d, enum watch_sort sort)
 {
     struct worker *w = kernel_store_worker(d->k, d->current.store);
-    struct task *t = w ? task_new(d->k, WORK_WATCH, d->index, watch_done_cb) : NULL;
+    struct task *t = w ? task_new(d->k, WORK_WATCH, d->index, watched) : NULL;
     if (!t) {
         not_watched(d, sort, "no memory to watch the image");
         return;
@@ -164,7 +165,8 @@ static void current_left(struct kernel_drive *d, enum drive_do what)
         release(d, &left, !left.readonly);
 }
 
-static void take_note(struct kernel_drive *d, enum drive_do what, const struct engine_result *r, int fds[PACKET_FDS_MAX])
+static void take_note(struct kernel_drive *d, enum drive_do what, const struct engine_result *r,
+                      int fds[PACKET_FDS_MAX])
 {
     if (!r->medium_known) return;
     if (r->medium.present && (what == DO_INSERT || what == DO_SWAP) && r->outcome == OUTCOME_OK) {
@@ -172,6 +174,7 @@ static void take_note(struct kernel_drive *d, enum drive_do what, const struct e
         d->next = no_image;
         in.readonly = r->medium.readonly;
         current_left(d, what);
+        release(d, &d->removed, false); /* whoever wanted it synced has said so */
         current_is(d, in);
     } else if (!r->medium.present || r->medium.device != d->current.device || r->medium.inode != d->current.inode) {
         current_left(d, what);
@@ -325,13 +328,13 @@ void kernel_drive_observe(struct kernel_drive *d)
 int kernel_drive_init(struct kernel_engine *k, size_t index, struct err *e)
 {
     struct kernel_drive *d = &k->drives[index];
-    d->k = k;
-    d->index = index;
+    *d = (struct kernel_drive){.k = k, .index = index, .next = no_image, .current = no_image, .removed = no_image};
     return watch_init(&d->watch, k->base.loop, on_seen, d, e);
 }
 
 void kernel_drive_done(struct kernel_drive *d)
 {
+    if (!d->k) return; /* half built */
     watch_done(&d->watch);
     struct kernel_image *images[] = {&d->next, &d->current, &d->removed};
     for (size_t i = 0; i < ARRAY_LEN(images); i++)

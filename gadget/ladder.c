@@ -15,10 +15,13 @@ static bool reads_are_quiet(const struct drive *d, msec now)
     return d->evidence.known && now - since >= d->policy.release_quiet;
 }
 
-/* A swap leaves no moment in which a late write would be noticed, so it never replaces a writable medium. */
+/*
+ * A swap leaves no moment in which a late write would be noticed, so it never replaces a writable medium. Nor does it
+ * put one in: the kernel takes `ro` in an empty drive only (fsg_store_ro() in storage_common.c).
+ */
 static bool swaps_in_place(const struct drive *d, const struct drive_op *op)
 {
-    return op->rq.action == OP_INSERT && op->rq.swap_direct && d->medium.readonly && (op->rq.readonly || !d->stale_host);
+    return op->rq.action == OP_INSERT && op->rq.swap_direct && d->medium.readonly && op->rq.readonly;
 }
 
 /* ---- rungs ------------------------------------------------------------------------------------------------------- */
@@ -247,6 +250,10 @@ static void medium_taken(struct turn *t, struct drive_op *op, bool forced)
 
 static void locked(struct turn *t, struct drive_op *op)
 {
+    if (op->cancelled) {
+        drive_finish_head(t, OP_CANCELLED, ERR_CANCELLED);
+        return;
+    }
     if (t->d->evidence.lock != LOCK_LOCKED) t->out->changed = true;
     t->d->evidence.lock = LOCK_LOCKED;
     t->d->evidence.lock_seen_at = t->now;

@@ -61,7 +61,9 @@ static void cut_deleted(struct engine_medium *m)
 
 static void identify(const struct lun_order *o, struct engine_medium *m, int *ret_fd)
 {
-    const struct lun_image *image = is_image(&o->image, m->path) ? &o->image : is_image(&o->known, m->path) ? &o->known : NULL;
+    const struct lun_image *image = is_image(&o->image, m->path)   ? &o->image
+                                    : is_image(&o->known, m->path) ? &o->known
+                                                                   : NULL;
     cut_deleted(m);
     if (image) {
         m->device = image->device;
@@ -76,7 +78,8 @@ static void identify(const struct lun_order *o, struct engine_medium *m, int *re
     }
 }
 
-static int read_medium(const char *dir, const struct lun_order *o, struct engine_medium *ret, int *ret_fd, struct err *e)
+static int read_medium(const char *dir, const struct lun_order *o, struct engine_medium *ret, int *ret_fd,
+                       struct err *e)
 {
     struct engine_medium m = {0};
     char ro[8];
@@ -92,6 +95,11 @@ static int read_medium(const char *dir, const struct lun_order *o, struct engine
 }
 
 /* ---- putting in -------------------------------------------------------------------------------------------------- */
+
+static bool wants_readonly(const struct lun_order *o)
+{
+    return o->readonly || o->type == DRIVE_CDROM;
+}
 
 static int write_error(int errnum, const struct lun_order *o, struct err *e)
 {
@@ -138,8 +146,7 @@ static int check_medium(const char *dir, const struct lun_order *o, struct engin
     if (read_medium(dir, o, &ret->medium, ret_fd, &ret->err) < 0) return -1;
     const struct engine_medium *m = &ret->medium;
     bool same = m->present && m->device == o->image.device && m->inode == o->image.inode;
-    bool want_ro = o->readonly || o->type == DRIVE_CDROM;
-    if (same && m->readonly == want_ro) return 0;
+    if (same && m->readonly == wants_readonly(o)) return 0;
     if (!m->present)
         return err_set(&ret->err, ERR_INTERNAL, "The kernel took the image, and shows an empty drive");
     if (!same)
@@ -156,10 +163,11 @@ static int insert(const char *dir, const struct lun_order *o, struct engine_resu
     if (read_medium(dir, o, &ret->medium, ret_fd, &ret->err) < 0) return -1;
     if (ret->medium.present) return err_set(&ret->err, ERR_PRECONDITION, "The drive is not empty");
     if (check_size_now(o, &ret->err) < 0) return -1;
-    const char *cdrom = o->type == DRIVE_CDROM ? "1" : "0", *ro = o->readonly || o->type == DRIVE_CDROM ? "1" : "0";
+    const char *cdrom = o->type == DRIVE_CDROM ? "1" : "0", *ro = wants_readonly(o) ? "1" : "0";
     int errnum = write_attribute(dir, "cdrom", cdrom);
     if (errnum == 0) errnum = write_attribute(dir, "ro", ro);
-    if (errnum) return err_set_errno(&ret->err, ERR_INTERNAL, errnum, "Cannot prepare the drive (cdrom=%s, ro=%s)", cdrom, ro);
+    if (errnum)
+        return err_set_errno(&ret->err, ERR_INTERNAL, errnum, "Cannot prepare the drive (cdrom=%s, ro=%s)", cdrom, ro);
     if (write_image(dir, o, ret) < 0) return -1;
     return check_medium(dir, o, ret, ret_fd);
 }
@@ -167,7 +175,7 @@ static int insert(const char *dir, const struct lun_order *o, struct engine_resu
 static int swap(const char *dir, const struct lun_order *o, struct engine_result *ret, int *ret_fd)
 {
     char ro[8];
-    bool want_ro = o->readonly || o->type == DRIVE_CDROM;
+    bool want_ro = wants_readonly(o);
     if (check_size_now(o, &ret->err) < 0 || read_attribute(dir, "ro", ro, sizeof ro, &ret->err) < 0) return -1;
     if ((ro[0] != '0') != want_ro)
         return err_set(&ret->err, ERR_MEDIUM_DIFFERS, "A %s image cannot replace a %s one directly",
@@ -183,7 +191,8 @@ static int take_out(const char *dir, const char *attribute, const char *value, s
     int errnum = write_attribute(dir, attribute, value);
     if (errnum == 0) return 0;
     ret->outcome = errnum == EBUSY ? OUTCOME_BUSY : OUTCOME_ERROR;
-    return err_set_errno(&ret->err, errnum == EBUSY ? ERR_MEDIUM_IN_USE : ERR_INTERNAL, errnum, "The kernel does not eject");
+    return err_set_errno(&ret->err, errnum == EBUSY ? ERR_MEDIUM_IN_USE : ERR_INTERNAL, errnum,
+                         "The kernel does not eject");
 }
 
 static int force(const char *dir, const struct lun_order *o, struct engine_result *ret)

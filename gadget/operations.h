@@ -34,6 +34,7 @@ struct operation {
     msec accepted_real, started_real, finished_real, emptied_real, durable_real;
     struct operation_step steps[OPERATION_STEPS_MAX];
     size_t steps_len;
+    bool untold;                   /* clients have not heard of its newest state */
     enum op_phase phase;           /* as last seen, to make steps of the waiting phases */
     struct operation *next;        /* newest first */
 };

@@ -63,7 +63,8 @@ int packet_receive(int socket, struct packet_head *ret, void *body, size_t size,
     struct packet_head head = {0};
     struct iovec parts[] = {{&head, sizeof head}, {body, size}};
     union control control;
-    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2, .msg_control = &control, .msg_controllen = sizeof control};
+    struct msghdr message = {
+        .msg_iov = parts, .msg_iovlen = 2, .msg_control = &control, .msg_controllen = sizeof control};
     ssize_t n;
     do n = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
     while (n < 0 && errno == EINTR);

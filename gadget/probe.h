@@ -45,5 +45,8 @@ bool probe_known(struct probe *p, size_t index);
  *   sleep_thread under a command (do_read, ...)     the host
  *   state D under a command, or a wait for FUSE     the storage
  *   else                                            unknown
+ *
+ * One wait looks idle and is not: a write that the function refuses, while the host sends the data that is thrown
+ * away, where the compiler made throw_away_data() a part of fsg_main_thread() (Debian's 6.1 and 6.12).
  */
 enum waiting_for probe_classify(const char *stack, char state);

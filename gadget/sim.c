@@ -14,6 +14,16 @@ bool sim_run(struct sim_lun *l, msec now)
     return bytes && (l->reading || l->writing);
 }
 
+static bool is_locked(const struct sim_lun *l)
+{
+    return l->locked || l->reading || l->writing;
+}
+
+uint64_t sim_host_bytes(const struct sim_lun *l)
+{
+    return l->medium.present ? l->medium.size / l->sector * l->sector : 0;
+}
+
 /* What the host was doing ends with "medium not present". */
 static void let_go(struct sim_lun *l)
 {
@@ -32,8 +42,11 @@ void sim_order(struct sim_lun *l, const struct engine_order *o, const struct eng
                struct engine_result *ret)
 {
     ret->outcome = OUTCOME_OK;
-    if ((o->what == DO_ASK || o->what == DO_SWAP) && l->locked) {
+    if ((o->what == DO_ASK || o->what == DO_SWAP) && is_locked(l)) {
         ret->outcome = OUTCOME_BUSY;
+    } else if (o->what == DO_SWAP && l->medium.present && l->medium.readonly != o->readonly) {
+        ret->outcome = OUTCOME_ERROR;
+        err_set(&ret->err, ERR_MEDIUM_DIFFERS, "A medium cannot be replaced directly by one that is not as writable");
     } else if (o->what == DO_FORCE && !can_force) {
         ret->outcome = OUTCOME_ERROR;
         err_set(&ret->err, ERR_FORCED_UNAVAILABLE, "This kernel has no forced_eject");
@@ -49,17 +62,25 @@ void sim_order(struct sim_lun *l, const struct engine_order *o, const struct eng
     ret->medium = l->medium;
 }
 
-static int switch_on_off(const char *argument, bool *ret, struct err *e)
+static int check_medium(const struct sim_lun *l, bool writing, struct err *e)
 {
-    if (strcmp(argument, "on") != 0 && strcmp(argument, "off") != 0) return err_set(e, ERR_BAD_REQUEST, "on or off?");
-    *ret = strcmp(argument, "on") == 0;
+    if (!l->medium.present) return err_set(e, ERR_NO_MEDIUM, "no medium");
+    if (writing && l->medium.readonly) return err_set(e, ERR_STORE_READ_ONLY, "write protected");
+    return 0;
+}
+
+static int switch_on_off(struct sim_lun *l, const char *argument, bool *activity, struct err *e)
+{
+    bool on = strcmp(argument, "on") == 0;
+    if (!on && strcmp(argument, "off") != 0) return err_set(e, ERR_BAD_REQUEST, "on or off?");
+    if (on && check_medium(l, activity == &l->writing, e) < 0) return -1;
+    *activity = on;
     return 0;
 }
 
 static int host_eject(struct sim_lun *l, bool *ret_left, struct err *e)
 {
-    if (!l->medium.present) return err_set(e, ERR_NO_MEDIUM, "no medium");
-    if (l->locked) return err_set(e, ERR_MEDIUM_IN_USE, "locked");
+    if (check_medium(l, false, e) < 0) return -1;
     let_go(l);
     *ret_left = true;
     return 0;
@@ -82,22 +103,22 @@ int sim_host(struct sim_lun *l, const char *verb, const char *argument, msec now
     sim_run(l, now);
     *ret_left = false;
     if (strcmp(verb, "eject") == 0) return host_eject(l, ret_left, e);
-    if (strcmp(verb, "reading") == 0) return switch_on_off(argument, &l->reading, e);
-    if (strcmp(verb, "writing") == 0) return switch_on_off(argument, &l->writing, e);
+    if (strcmp(verb, "reading") == 0) return switch_on_off(l, argument, &l->reading, e);
+    if (strcmp(verb, "writing") == 0) return switch_on_off(l, argument, &l->writing, e);
     if (strcmp(verb, "hang") == 0) return hang(l, argument, e);
     if (strcmp(verb, "unlock") == 0) {
         l->locked = false;
         return 0;
     }
-    if (!l->medium.present) return err_set(e, ERR_NO_MEDIUM, "no medium");
     if (strcmp(verb, "lock") == 0) {
-        l->locked = true;
-        return 0;
+        l->locked = l->medium.present;
+        return check_medium(l, false, e);
     }
-    if (strcmp(verb, "read") != 0 && strcmp(verb, "write") != 0) return err_set(e, ERR_BAD_REQUEST, "unknown command \"%.20s\"", verb);
+    bool writes = strcmp(verb, "write") == 0;
+    if (!writes && strcmp(verb, "read") != 0) return err_set(e, ERR_BAD_REQUEST, "unknown command \"%.20s\"", verb);
     if (parse_size(argument, &bytes) < 0) return err_set(e, ERR_BAD_REQUEST, "how many bytes?");
-    if (strcmp(verb, "write") == 0 && l->medium.readonly) return err_set(e, ERR_STORE_READ_ONLY, "write protected");
-    *(strcmp(verb, "read") == 0 ? &l->bytes_read : &l->bytes_written) += bytes;
+    if (check_medium(l, writes, e) < 0) return -1;
+    *(writes ? &l->bytes_written : &l->bytes_read) += bytes;
     l->commands++;
     return 0;
 }

@@ -13,9 +13,10 @@
 enum sim_hang { SIM_HANG_NOT, SIM_HANG_HOST, SIM_HANG_STORAGE };
 
 struct sim_lun {
+    unsigned sector;                   /* bytes: 2048 of a CD, 512 of a disk */
     struct engine_medium medium;
-    bool locked;
-    bool reading, writing;             /* at full speed, since: */
+    bool locked;                       /* a program of the host's holds the drive open */
+    bool reading, writing;             /* as do these, at full speed, since: */
     msec since;
     uint64_t bytes_read, bytes_written, commands;
     enum sim_hang hang;
@@ -29,8 +30,12 @@ void sim_order(struct sim_lun *l, const struct engine_order *o, const struct eng
                struct engine_result *ret);
 
 /* One command of the host: "lock", "unlock", "eject", "read BYTES", "write BYTES", "reading on|off", "writing on|off",
- * "hang host|storage|off". 0, or -1 with *e. *ret_left: the medium was let go of. */
+ * "hang host|storage|off". 0, or -1 with *e. *ret_left: the medium was let go of. As eject(1) does, "eject" allows the
+ * removal first, whoever has the drive open. */
 int sim_host(struct sim_lun *l, const char *verb, const char *argument, msec now, bool *ret_left, struct err *e);
 
 /* The gadget was unbound: the host is gone, and its locks with it. */
 void sim_disconnect(struct sim_lun *l);
+
+/* What the host sees of the medium: whole sectors. 0 where there is none. */
+uint64_t sim_host_bytes(const struct sim_lun *l);

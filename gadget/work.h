@@ -1,8 +1,8 @@
 /*
  * work.h - what the kernel engine's workers are asked and what they answer: one struct each way for all of them.
  *
- * The three sorts of workers (of a function, of a store, of the UDC) run the same work_serve(); what keeps them apart is
- * only which work the engine gives to whom.
+ * The three sorts of workers (of a function, of a store, of the gadget) run the same work_serve(); what keeps them
+ * apart is only which work the engine gives to whom.
  */
 #pragma once
 
@@ -19,7 +19,7 @@ enum work_kind {
     WORK_SYNC,   /* of a store: fds[0] to the disk. Answers result */
     WORK_CLOSE,  /* of a store: fds[0]. The last close of an image without a name has blocks to free */
     WORK_WATCH,  /* of a store: inotify fds[0] on image fds[1], mask. Answers wd, or -1 and result.err */
-    WORK_GADGET, /* of the UDC: order. Answers gadget, and capabilities */
+    WORK_GADGET, /* of the gadget: order. Answers gadget, and capabilities */
 };
 
 struct work {

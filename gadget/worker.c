@@ -10,6 +10,8 @@
 
 #include "base/log.h"
 
+#define WORKER_RESTART 1000 /* ms */
+
 enum process_state { PROCESS_LOCKING, PROCESS_IDLE, PROCESS_BUSY };
 
 struct process {
@@ -35,6 +37,7 @@ struct worker {
     msec lock_taken_since;
     pid_t holder;
     bool held;                  /* and the owner was told */
+    msec restart_at;            /* the process that waited for the lock died: another must wait */
     void *answer;               /* answer_size bytes, for one answer at a time */
 };
 
@@ -169,6 +172,8 @@ static void on_death(struct loop_watch *watch, uint32_t events)
     process_free(p);
     if (job) finish(job, WORKER_DIED, NULL, NULL);
     if (was_current && never_ready) finish_queue(w, WORKER_DIED); /* the next would fare no better */
+    if (was_current) w->lock_taken = false;
+    if (was_current && w->held) w->restart_at = clock_boot_ms() + WORKER_RESTART;
     start_next(w);
 }
 
@@ -244,7 +249,7 @@ static msec held_at(const struct worker *w)
 
 static void set_timer(struct worker *w)
 {
-    msec at = MIN(replace_at(w), held_at(w));
+    msec at = MIN(MIN(replace_at(w), held_at(w)), w->restart_at);
     loop_timer_set(w->loop, &w->timer, w->cannot_start ? 0 : at);
 }
 
@@ -275,6 +280,10 @@ static void on_timer(struct loop_timer *t, msec now)
         finish_queue(w, WORKER_DIED);
     }
     if (held_at(w) <= now) report_held(w);
+    if (w->restart_at <= now) {
+        struct err e;
+        w->restart_at = worker_start(w, &e) < 0 ? now + WORKER_RESTART : MSEC_NEVER;
+    }
     if (replace_at(w) <= now) abandon_current(w);
     start_next(w);
 }
@@ -295,6 +304,7 @@ struct worker *worker_new(struct loop *l, const struct worker_spec *spec, struct
     w->spec = *spec;
     w->answer = answer;
     w->queue_end = &w->queue;
+    w->restart_at = MSEC_NEVER;
     loop_timer_init(&w->timer, on_timer, w);
     return w;
 }

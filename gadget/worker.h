@@ -25,7 +25,7 @@
 #include "gadget/packet.h"
 
 #define WORKER_ABANDONED_MAX 4  /* hanging processes of one worker; more only pile up in front of the same storage */
-#define WORKER_HELD_GRACE 500   /* ms: a predecessor that was killed when idle, or in a call that returns, is gone by then */
+#define WORKER_HELD_GRACE 500   /* ms: a predecessor that was killed in no call, or in one that returns, is gone then */
 
 struct worker;
 struct worker_job;
@@ -58,13 +58,13 @@ struct worker_spec {
     const void *context;        /* as it is when the process is forked */
     msec replace_after;         /* a process that is busy for longer is replaced when somebody waits; 0: never */
     void *owner;
-    void (*held)(void *owner, pid_t by);  /* by: 0 where it is not known. NULL: the queue is not cancelled, it waits */
+    void (*held)(void *owner, pid_t by);  /* by: 0 where unknown. NULL: the queue is not cancelled, but waits */
     void (*released)(void *owner);
 };
 
 struct worker *worker_new(struct loop *l, const struct worker_spec *spec, struct err *e);
 
-/* Queued jobs and those under way end WORKER_CANCELLED. Processes in a call are left to finish it, others are killed. */
+/* Queued jobs and those under way end WORKER_CANCELLED. Who is in a call is left to finish it, others are killed. */
 void worker_free(struct worker *w);
 
 /* Starts the process now, so that it is known whether the lock can be had. Returns 0, or -1 with *e. */

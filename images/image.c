@@ -11,16 +11,16 @@
 #include "images/inspect.h"
 #include "images/store.h"
 
-int image_stat(int folder_fd, const char *name, struct stat *ret, struct err *e)
+int image_stat_at(int folder_fd, const char *name, struct stat *ret, struct err *e)
 {
     if (fstatat(folder_fd, name, ret, AT_SYMLINK_NOFOLLOW) == 0) return 1;
     if (errno == ENOENT) return 0;
     return err_set_errno(e, store_code_for_errno(errno), errno, "Cannot look at \"%s\"", name);
 }
 
-int image_open(int folder_fd, const char *name, struct stat *ret, struct err *e)
+int image_open_at(int folder_fd, const char *name, struct stat *ret, struct err *e)
 {
-    int exists = image_stat(folder_fd, name, ret, e);
+    int exists = image_stat_at(folder_fd, name, ret, e);
     if (exists < 0) return -1;
     if (!exists) return err_set(e, ERR_IMAGE_MISSING, "There is no image \"%s\"", name);
     if (!S_ISREG(ret->st_mode)) return err_set(e, ERR_IMAGE_MISSING, "\"%s\" is no image, but a special file", name);

@@ -24,10 +24,10 @@ struct image {
  * Opens the image for reading, never waiting for a FIFO or touching a device. Returns the descriptor, or -1 with *e:
  * image_missing (also for what is no regular file), store_detached, ...
  */
-int image_open(int folder_fd, const char *name, struct stat *ret, struct err *e);
+int image_open_at(int folder_fd, const char *name, struct stat *ret, struct err *e);
 
 /* Does the name exist, as anything? 1 with *ret, 0, or -1 with *e. */
-int image_stat(int folder_fd, const char *name, struct stat *ret, struct err *e);
+int image_stat_at(int folder_fd, const char *name, struct stat *ret, struct err *e);
 
 /* A strong validator of the content: from the device, the inode, the size and the time of modification to the
  * nanosecond, hashed so that it tells nothing about the disk. */

@@ -11,7 +11,7 @@ json_t *library_get(struct library *l, const char *store, const char *name, stru
     struct stat st;
     struct err why = {0};
     if (library_place(l, store, name, &place, e) < 0 || store_enter(place.store, place.folder, &in, e) < 0) return NULL;
-    cleanup_close int fd = image_open(in.folder_fd, name, &st, &why);
+    cleanup_close int fd = image_open_at(in.folder_fd, name, &st, &why);
     json_t *json;
     if (fd >= 0) {
         struct image image;
@@ -33,7 +33,7 @@ int library_content_open(struct library *l, const char *store, const char *name,
     struct store_entry in cleanup_store = STORE_OUTSIDE;
     struct stat st;
     if (library_place(l, store, name, &place, e) < 0 || store_enter(place.store, place.folder, &in, e) < 0) return -1;
-    cleanup_close int fd = image_open(in.folder_fd, name, &st, e);
+    cleanup_close int fd = image_open_at(in.folder_fd, name, &st, e);
     if (fd < 0) {
         cleanup_json json_t *upload = library_upload_json(l, &place);
         return upload ? err_set(e, ERR_IMAGE_INCOMPLETE, "\"%s\" is still being received", name) : -1;
@@ -52,7 +52,7 @@ static int may_delete(const struct library_place *place, const struct store_entr
 {
     struct stat st;
     char etag[IMAGE_ETAG_MAX];
-    int exists = image_stat(in->folder_fd, place->name, &st, e);
+    int exists = image_stat_at(in->folder_fd, place->name, &st, e);
     if (exists < 0) return -1;
     if (!exists) return err_set(e, ERR_IMAGE_MISSING, "There is no image \"%s\"", place->name);
     if (!S_ISREG(st.st_mode))

@@ -16,7 +16,7 @@
 #include "images/listing.h"
 #include "images/store.h"
 
-#define UPLOADS_MAX 16 /* under way at once: each has a thread, HASHER_PIECES pieces and five descriptors */
+#define UPLOADS_MAX 16 /* under way at once: each has a thread, HASHER_PIECES pieces and four descriptors */
 
 /* ms; a request that asks all stores waits so long for the slowest, and then answers without it. */
 #define ALL_STORES_PATIENCE 3000

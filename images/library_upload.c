@@ -197,7 +197,7 @@ static bool has_content(const struct library_upload *u, const struct library_use
     struct stat st;
     char sha256[SHA256_TEXT_MAX];
     if (!u->sha256[0] || use->writable) return false;
-    cleanup_close int fd = image_open(u->in.folder_fd, u->place.name, &st, NULL);
+    cleanup_close int fd = image_open_at(u->in.folder_fd, u->place.name, &st, NULL);
     if (fd < 0 || (u->length >= 0 && st.st_size != u->length)) return false;
     if (!stored_digest_read(fd, &st, sha256) && stored_digest_compute(fd, sha256, NULL) < 0) return false;
     return strcmp(sha256, u->sha256) == 0;
@@ -234,7 +234,7 @@ static int decide_existing(struct library_upload *u, const struct library_upload
 static int decide(struct library_upload *u, const struct library_upload_request *rq, bool *ret_exists, struct err *e)
 {
     struct stat st;
-    int exists = image_stat(u->in.folder_fd, u->place.name, &st, e);
+    int exists = image_stat_at(u->in.folder_fd, u->place.name, &st, e);
     if (exists < 0) return -1;
     if (exists) {
         struct library_use use = library_ask_use(u->library, u->place.ref, u->place.name);
@@ -317,7 +317,7 @@ static int publish(struct library_upload *u, struct err *e)
 static json_t *look_at_result(struct library_upload *u, struct err *e)
 {
     struct stat st;
-    cleanup_close int fd = image_open(u->in.folder_fd, u->place.name, &st, e);
+    cleanup_close int fd = image_open_at(u->in.folder_fd, u->place.name, &st, e);
     if (fd < 0) return NULL;
     struct image image;
     image_look(fd, &st, u->in.readonly, &image);

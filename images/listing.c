@@ -46,7 +46,7 @@ static json_t *look_at(const struct store_entry *in, const struct walk_item *ite
     }
     if (*folder_fd < 0) return NULL;
     struct stat st;
-    cleanup_close int fd = image_open(*folder_fd, item->at.name, &st, NULL);
+    cleanup_close int fd = image_open_at(*folder_fd, item->at.name, &st, NULL);
     if (fd < 0) return NULL;
     struct image image;
     image_look(fd, &st, in->readonly, &image);

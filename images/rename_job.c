@@ -23,7 +23,7 @@ static int check_etag(const struct rename_job *j, int dir_fd, const char *name, 
     if (!j->if_match[0]) return 0;
     struct stat st;
     char etag[IMAGE_ETAG_MAX] = "";
-    int exists = image_stat(dir_fd, name, &st, e);
+    int exists = image_stat_at(dir_fd, name, &st, e);
     if (exists < 0) return -1;
     if (exists) image_etag(&st, etag);
     if (etag[0] && strcmp(etag, j->if_match) == 0) return 0;

@@ -1,8 +1,8 @@
 #include "images/store_thread.h"
 
 #include <pthread.h>
-#include <time.h>
 
+#include "base/cond.h"
 #include "images/thread.h"
 
 /* ms; a job that runs for longer than this makes the store "stuck" for those that come after it. */
@@ -74,11 +74,7 @@ struct store_thread *store_thread_new(struct err *e)
     t->last = &t->first;
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->posted, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC); /* a condition cannot wait on CLOCK_BOOTTIME */
-    pthread_cond_init(&t->done, &attr);
-    pthread_condattr_destroy(&attr);
+    cond_init(&t->done);
     int errnum = images_thread_start(&t->thread, work, t);
     if (errnum) {
         err_set_errno(e, ERR_UNAVAILABLE, errnum, "Cannot start a thread");
@@ -122,20 +118,6 @@ void store_thread_post(struct store_thread *t, struct store_job *job)
     pthread_mutex_unlock(&t->lock);
 }
 
-static void wait_until(struct store_thread *t, msec deadline)
-{
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    msec left = MAX(deadline - clock_boot_ms(), 0);
-    at.tv_sec += left / 1000;
-    at.tv_nsec += left % 1000 * 1000000;
-    if (at.tv_nsec >= 1000000000) {
-        at.tv_sec++;
-        at.tv_nsec -= 1000000000;
-    }
-    pthread_cond_timedwait(&t->done, &t->lock, &at);
-}
-
 static void take_out(struct store_thread *t, struct store_job *job)
 {
     struct store_job **link = &t->first;
@@ -149,7 +131,7 @@ int store_thread_wait(struct store_thread *t, struct store_job *job, msec deadli
 {
     pthread_mutex_lock(&t->lock);
     while ((job->state == STORE_JOB_WAITS || job->state == STORE_JOB_RUNS) && clock_boot_ms() < deadline)
-        wait_until(t, deadline);
+        cond_wait_ms(&t->done, &t->lock, deadline - clock_boot_ms());
     if (job->state == STORE_JOB_DONE) {
         pthread_mutex_unlock(&t->lock);
         return 0;

@@ -157,7 +157,7 @@ static int visit_folder(struct walker *k, const struct walk_folder *folder)
             break;
         }
         result = visit(k, folder, fd, entry);
-        if (result < 0 || k->w->count == LISTING_IMAGES_MAX) break;
+        if (result < 0 || k->w->cut) break;
     }
     closedir(dir);
     return result;

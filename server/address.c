@@ -9,7 +9,7 @@
 
 #include "base/parse.h"
 
-#define BACKLOG 64 /* more than a browser and some scripts open at once */
+#define BACKLOG 256 /* as many as are served at once: beyond it, the kernel lets clients wait for a second */
 
 static int parse_unix(const char *path, struct address *ret, struct err *e)
 {

@@ -10,9 +10,9 @@
 #include "server/http_response.h"
 
 #define IDLE_TIMEOUT 75000 /* ms a connection is kept between two requests; browsers give up after 60 to 300 s */
-#define UPLOAD_PROGRESS (64 * 1024)           /* that much of an upload must come within each body_timeout */
+#define UPLOAD_PROGRESS (64 * 1024)      /* that much of an upload must come within each body_timeout */
 #define DRAIN_BYTES ((uint64_t)64 << 20) /* of a body that nobody wants, read so that its sender sees the answer, */
-#define DRAIN_MS 2000                         /* and for how long */
+#define DRAIN_MS 2000                    /* and for how long */
 
 static const char *const method_names[API_METHODS] = {
     [API_GET] = "GET",     [API_HEAD] = "HEAD",     [API_PUT] = "PUT",         [API_POST] = "POST",

@@ -83,7 +83,6 @@ export const cancel = id => data('DELETE', ['operations', id], { headers: ASYNC 
 export const imageAddress = (name, store) => address(['images', name], { store });
 export const contentAddress = (name, store) => address(['images', name, 'content'], { store });
 export const images = (query, signal) => data('GET', ['images'], { query, signal });
-export const image = (name, store) => data('GET', ['images', name], { query: { store } });
 export const deleteImage = (name, store) => data('DELETE', ['images', name], { query: { store } });
 export const stores = async () => (await data('GET', ['stores'])).stores;
 

@@ -10,7 +10,7 @@ import { action, canCancel, canForce, evidence, host, kind, mediumFacts, pinhole
 function mediumPart() {
     const name = el('bdi', { class: 'medium-name' });
     const facts = el('span', { class: 'facts' });
-    const node = el('div', { class: 'medium' }, name, facts);
+    const node = el('div', { class: 'medium' }, name, ' ', facts);
     return {
         node,
         update(drive, time) {
@@ -84,12 +84,13 @@ export function createCard(first, use) {
     const link = el('p', { class: 'host' });
     const note = el('p', { class: 'host-ejected', hidden: true });
     const noPinhole = el('p', { class: 'note' });
-    const insert = el('button', { type: 'button', class: 'primary', onclick: () => bound.insert() });
+    const insert = el('button', { type: 'button', onclick: () => bound.insert() });
     const problem = problemPlace();
     const showWarnings = sentences(warned);
     const showEvidence = sentences(seen);
     const node = el('article', { class: 'drive', 'aria-labelledby': heading, 'data-drive': first.name },
-        el('header', {}, el('h3', { id: heading }, el('bdi', {}, first.name)), el('span', { class: 'kind' }, kind(first.type)), word),
+        el('header', {}, el('h3', { id: heading }, el('bdi', {}, first.name)), ' ',
+            el('span', { class: 'kind' }, kind(first.type)), ' ', word),
         panel.node,
         el('div', { class: 'drive-body' }, medium.node, note, warned, operation.node, queue.node, problem.node,
             el('div', { class: 'seen' }, seen, link),
@@ -105,6 +106,7 @@ export function createCard(first, use) {
         showEvidence(drive.medium ? evidence(drive.evidence, drive.medium, time, waitingSince) : []);
         setText(link, host(drive.host));
         setText(insert, drive.medium ? 'Change the medium…' : 'Insert an image…');
+        setAttribute(insert, 'class', drive.medium ? null : 'primary');
         setText(noPinhole, drive.capabilities.forced_eject ? '' : `No pinhole: ${pinholeOff(drive).toLowerCase()}.`);
     }
 

@@ -7,12 +7,14 @@ import { announce } from './live.js';
 import { ago } from './units.js';
 import { announcement, quoted } from './words.js';
 
-const NOWHERE = { show() {}, clear() {} };
+const NOWHERE = { show() {}, clear() {}, shown: () => null };
 
 export function createDrives(section) {
     const known = new Map(); // name -> drive, in the order of the configuration
     const cards = new Map();
     const left = new Map();  // name -> {image, at}: what the host itself ejected
+    const told = new Map();  // name -> how many events there had been with its newest
+    let events = 0;
     let use = {};
     let changed = () => {};
     const list = section.querySelector('.drives');
@@ -45,12 +47,16 @@ export function createDrives(section) {
         get: name => known.get(name),
         all: () => [...known.values()],
         problemOf: name => cards.get(name)?.problem ?? NOWHERE,
-        setAll(drives) {
+        // Events that come between a question and its answer are newer than the answer: mark() when asking.
+        mark: () => events,
+        setAll(drives, asked) {
+            const before = new Map(known);
             known.clear();
-            for (const drive of drives) known.set(drive.name, drive);
+            for (const drive of drives) known.set(drive.name, told.get(drive.name) > asked ? before.get(drive.name) : drive);
             render();
         },
         set(drive) {
+            told.set(drive.name, ++events);
             const before = known.get(drive.name);
             known.set(drive.name, drive);
             if (before && (before.state !== drive.state || before.generation !== drive.generation)) announce(announcement(drive));

@@ -33,7 +33,7 @@ export function createGadget(page) {
         if (question && !allowCollateral && !await confirm(question)) return;
         problem.clear();
         try {
-            set(await api.gadget(order, allowCollateral));
+            await api.gadget(order, allowCollateral); // the stream tells how it is then
         } catch (e) {
             if (!(e instanceof api.Problem)) throw e;
             problem.show(e.doc, e.doc.code === 'collateral_in_use' ? [{
@@ -65,14 +65,12 @@ export function createGadget(page) {
         show(buttons.detach, bound);
     }
 
-    function set(newer) {
-        system = newer;
-        render();
-    }
-
     return {
-        set,
         send,
+        set(newer) {
+            system = newer;
+            render();
+        },
         isReachable: () => Boolean(system?.gadget),
         setLink(state) {
             if (state !== link && (state === 'lost' || link === 'lost'))

@@ -7,17 +7,13 @@ const SUGGESTED = { cdrom: 'CD or DVD image', disk: 'disk image' };
 
 // The default store goes without saying.
 export function imageFacts(image, now, defaultStore) {
+    if (!image.complete) return ['being received', ...(image.size === null ? [] : [`${bytes(image.size)} in all`])];
     const facts = [bytes(image.size)];
-    if (!image.complete) return [`being received${image.received === undefined ? '' : `: ${received(image)}`}`];
     if (image.suggested_type) facts.push(SUGGESTED[image.suggested_type]);
     if (image.readonly) facts.push('read-only');
     if (image.modified) facts.push(clockTime(image.modified, now));
     if (image.store !== defaultStore) facts.push(`in ${quoted(image.store)}`);
     return facts;
-}
-
-function received(image) {
-    return image.size > 0 ? `${bytes(image.received)} of ${bytes(image.size)}` : bytes(image.received);
 }
 
 // A medium, or an operation that inserts one, that is this image.
@@ -49,7 +45,7 @@ export function fit(image, drive, drives) {
     if (image.suggested_type === 'disk' && drive.type === 'cdrom')
         return hint(`This looks like a disk image. In a ${kind('cdrom')} the host will hardly find anything on it.`);
     if (image.suggested_type === 'cdrom' && drive.type === 'disk')
-        return hint('This looks like a CD image. As a stick, only hybrid images boot.');
+        return { ok: true, tone: null, text: 'A CD image: as a stick it boots only if it is a hybrid one.' };
     return { ok: true, tone: null, text: null };
 }
 

@@ -53,7 +53,7 @@ function createRow(first, use) {
     const remove = el('button', { type: 'button', class: 'quiet', onclick: () => { if (!isOff(remove)) use.remove(image); } }, 'Delete…');
     const buttons = el('div', { class: 'buttons' }, insert, download, remove);
     const node = el('li', { class: 'image', 'data-image': first.name },
-        el('div', { class: 'image-words' }, el('span', {}, name, used), facts, progress, digest.node), buttons);
+        el('div', { class: 'image-words' }, el('span', {}, name, ' ', used), facts, progress, digest.node), buttons);
     return {
         node,
         update(newer) {
@@ -61,30 +61,33 @@ function createRow(first, use) {
             const drives = usedBy(image, use.drives());
             setText(name, visible(image.name));
             setText(facts, imageFacts(image, now(), use.defaultStore()).join(' · '));
-            setAttribute(facts, 'title', exactBytes(image.size));
+            setAttribute(facts, 'title', image.size === null ? null : exactBytes(image.size));
             setText(used, drives.length ? `in ${drives.join(', ')}` : '');
             show(used, drives.length);
             show(progress, !image.complete);
-            if (image.received !== undefined && image.size > 0) {
+            if (image.received !== first.received && image.size > 0) { // we are being told how it goes on
                 setAttribute(progress, 'max', image.size);
                 setAttribute(progress, 'value', image.received);
             }
-            show(buttons, image.complete);
+            show(insert, image.complete);
+            show(download, image.complete);
+            setText(remove, image.complete ? 'Delete…' : 'Stop…');
             digest.update(image);
             setAttribute(download, 'href', api.contentAddress(image.name, image.store));
             setAttribute(download, 'aria-label', `Download ${image.name}`);
             setAttribute(insert, 'aria-label', `Insert ${image.name}…`);
-            setAttribute(remove, 'aria-label', `Delete ${image.name}…`);
+            setAttribute(remove, 'aria-label', `${image.complete ? 'Delete' : 'Stop receiving'} ${image.name}…`);
             setOff(remove, drives.length ? `It is in ${drives.join(', ')}: eject it first` : null);
         },
     };
 }
 
-// use: drives() the drives, insert(image) opens the dialog, stores() the stores.
+// use: drives() the drives, insert(image) opens the dialog, stores() the stores, isUploading(image) from this page.
 export function createImages(section, use) {
     let items = [];
     let next = null;
-    let asked = 0; // of several questions only the answer to the newest counts
+    let asked = 0;    // of several questions only the answer to the newest counts
+    let answered = 0;
     let timer = null;
     const search = section.querySelector('.search');
     const sort = section.querySelector('.sort');
@@ -97,7 +100,7 @@ export function createImages(section, use) {
     }));
 
     function render() {
-        update(items);
+        update(items.filter(image => image.complete || !use.isUploading(image)));
         show(none, items.length === 0);
         setText(none, search.value ? 'No image has that in its name.' : 'There are no images yet. Upload one, or drop it here.');
         show(more, next);
@@ -109,6 +112,7 @@ export function createImages(section, use) {
         try {
             const page = await api.images({ q: search.value, sort: sort.value, limit, after });
             if (number !== asked) return;
+            answered = number;
             items = after ? [...items, ...page.images] : page.images;
             next = page.next;
             render();
@@ -124,9 +128,9 @@ export function createImages(section, use) {
     }
 
     async function remove(image) {
-        const sure = await confirm({
-            title: `Delete ${quoted(image.name)}?`, text: ['The image is removed from the appliance for good.'], yes: 'Delete it',
-        });
+        const sure = await confirm(image.complete
+            ? { title: `Delete ${quoted(image.name)}?`, text: ['The image is removed from the appliance for good.'], yes: 'Delete it' }
+            : { title: `Stop receiving ${quoted(image.name)}?`, text: ['Whoever uploads it has to begin again.'], yes: 'Stop it' });
         if (!sure) return;
         problem.clear();
         try {
@@ -152,6 +156,7 @@ export function createImages(section, use) {
             if (image.deleted) items = items.filter(item => !isIt(item));
             else if (old?.complete === image.complete) items = items.map(item => (isIt(item) ? image : item));
             else loadSoon(SETTLE);
+            if (answered !== asked) loadSoon(SETTLE); // the answer under way may not know this yet
             render();
         },
     };

@@ -16,7 +16,7 @@ function createChoice(image, group, chosen) {
     const why = el('span', { class: 'note' });
     return {
         node: el('li', {}, el('label', { class: 'choice' }, radio,
-            el('span', {}, el('bdi', { class: 'image-name' }, visible(image.name)), facts, why))),
+            el('span', {}, el('bdi', { class: 'image-name' }, visible(image.name)), ' ', facts, ' ', why))),
         update(item) {
             setText(facts, imageFacts(item.image, now(), item.defaultStore).join(' · '));
             setText(why, item.fit.text ?? '');

@@ -23,10 +23,10 @@ const operations = createOperations(section('operations'));
 const insertDialog = createInsertDialog({
     drives: drives.all, get: drives.get, insert: orders.insert, defaultStore: () => stores[0]?.name,
 });
+const uploads = createUploads(section('images'), { store: () => storeSelect.value || undefined, uploaded: () => loadImages() });
 const images = createImages(section('images'), {
-    drives: drives.all, insert: image => insertDialog.open({ forImage: image }), stores: () => stores,
+    drives: drives.all, insert: image => insertDialog.open({ forImage: image }), stores: () => stores, isUploading: uploads.isUploading,
 });
-createUploads(section('images'), { store: () => storeSelect.value || undefined, uploaded: () => loadImages() });
 
 drives.connect({
     eject: orders.eject, pinhole: orders.pinhole, forceNow: orders.forceNow, cancel: orders.cancel,
@@ -62,7 +62,10 @@ async function quietly(promise) {
     }
 }
 
-const loadDrives = async () => drives.setAll(await api.drives());
+const loadDrives = async () => {
+    const asked = drives.mark();
+    drives.setAll(await api.drives(), asked);
+};
 const loadStores = async () => {
     stores = await api.stores();
     showStores();

@@ -19,7 +19,7 @@ function createRow(first) {
     const more = el('p', { class: 'facts' });
     const showSteps = sentences(list);
     const details = el('details', { ontoggle: toggled },
-        el('summary', {}, time, el('span', {}, what, result)), el('div', { class: 'op-more' }, list, more, by));
+        el('summary', {}, time, ' ', el('span', {}, what, ' ', result)), el('div', { class: 'op-more' }, list, more, by));
     const node = el('li', { 'data-operation': first.id }, details);
 
     function renderSteps() {
@@ -70,8 +70,10 @@ export function createOperations(section) {
 
     async function load(after) {
         const page = await api.operations({ limit: PAGE, after });
+        const before = new Map(known);
         if (!after) known.clear();
-        for (const op of page.operations) known.set(op.id, op);
+        for (const op of page.operations) // an event may have overtaken the answer
+            known.set(op.id, before.get(op.id)?.finished_at ? before.get(op.id) : op);
         next = page.next;
         render();
     }

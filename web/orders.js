@@ -75,8 +75,10 @@ export function createOrders(drives, gadget) {
             if (await confirmForce(drive)) await change(drive.name, () => api.force(id));
         },
         cancel: (drive, op = drive.operation) => change(drive.name, () => api.cancel(op.id)),
-        // From the stream: an operation of ours may have ended after its answer.
+        // From the stream: a later success makes an old problem void; an operation of ours may end after its answer.
         ended(op) {
+            const old = drives.problemOf(op.drive).shown();
+            if (op.state === 'done' && old && op.id > (old.operation ?? '')) drives.problemOf(op.drive).clear();
             const request = unfinished.get(op.id);
             if (!request || !['done', 'failed', 'cancelled'].includes(op.state)) return;
             unfinished.delete(op.id);

@@ -11,9 +11,9 @@ function cdrom() {
         svg('rect', { class: 'slot', x: 6, y: 12, width: 228, height: 26, rx: 4 }),
         svg('g', { class: 'tray' },
             svg('g', { class: 'disc' },
-                svg('ellipse', { class: 'disc-face', cx: 120, cy: 22, rx: 88, ry: 11 }),
-                svg('ellipse', { class: 'disc-shine', cx: 120, cy: 22, rx: 58, ry: 7 }),
-                svg('ellipse', { class: 'disc-hole', cx: 120, cy: 22, rx: 13, ry: 2.6 })),
+                svg('ellipse', { class: 'disc-face', cx: 120, cy: 14, rx: 92, ry: 11 }),
+                svg('ellipse', { class: 'disc-shine', cx: 120, cy: 14, rx: 58, ry: 7 }),
+                svg('ellipse', { class: 'disc-hole', cx: 120, cy: 14, rx: 16, ry: 2.4 })),
             svg('rect', { class: 'lip', x: 6, y: 12, width: 228, height: 26, rx: 4 }),
             svg('path', { class: 'lip-line', d: 'M20 31.5h200' })));
 }

@@ -2,10 +2,13 @@
 
 import { el } from './dom.js';
 import { now } from './clock.js';
-import { evidence } from './words.js';
+import { tellingEvidence } from './words.js';
+
+// Evidence comes with every failed operation, but explains only some.
+const ABOUT_THE_HOST = new Set(['medium_in_use', 'drive_stuck', 'collateral_in_use']);
 
 function evidenceOf(doc) {
-    return doc.evidence ? evidence(doc.evidence, null, now()).map(item => item.text ?? item) : [];
+    return doc.evidence && ABOUT_THE_HOST.has(doc.code) ? tellingEvidence(doc.evidence, now()) : [];
 }
 
 function asText(doc) {
@@ -34,7 +37,7 @@ export function problemBox(doc, remedies, dismissed) {
         el('p', { class: 'problem-title' }, doc.title),
         doc.detail && el('p', {}, doc.detail),
         seen.length > 0 && el('ul', {}, ...seen.map(text => el('li', {}, text))),
-        doc.remedy && el('p', { class: 'problem-remedy' }, doc.remedy));
+        doc.remedy && remedies.length === 0 && el('p', {}, doc.remedy)); // else the buttons say it
     const list = remedies.length > 0 && el('ul', { class: 'remedies' }, ...remedies.map(remedy => el('li', {},
         el('button', { type: 'button', class: remedy.danger ? 'danger' : '', onclick: remedy.run }, remedy.label),
         remedy.note && el('span', { class: 'note' }, remedy.note))));
@@ -49,10 +52,18 @@ export function problemBox(doc, remedies, dismissed) {
 // A place that shows at most one problem.
 export function problemPlace() {
     const node = el('div', { class: 'problem-place' });
-    const clear = () => node.replaceChildren();
+    let shown = null;
+    const clear = () => {
+        shown = null;
+        node.replaceChildren();
+    };
     return {
         node,
         clear,
-        show: (doc, remedies = []) => node.replaceChildren(problemBox(doc, remedies, clear)),
+        shown: () => shown,
+        show(doc, remedies = []) {
+            shown = doc;
+            node.replaceChildren(problemBox(doc, remedies, clear));
+        },
     };
 }

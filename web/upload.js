@@ -29,12 +29,8 @@ function send(url, file, headers, progress) {
 
 // A refusal is better heard before the first gigabyte than after it.
 async function refuseTaken(name, store) {
-    try {
-        await api.image(name, store);
-    } catch (e) {
-        if (e instanceof api.Problem && e.doc.status === 404) return;
-        throw e;
-    }
+    const { images } = await api.images({ q: name, store, limit: 1000 });
+    if (!images.some(image => image.name === name && (image.store === store || !store))) return;
     throw new api.Problem({
         code: 'exists', title: 'The name is taken', detail: `There is an image "${name}" already.`,
         remedy: 'Replace it, or rename the file and upload it again.',
@@ -85,7 +81,7 @@ function createRow(job, finished) {
             problem.clear();
             setText(cancel, 'Cancel');
             try {
-                const headers = job.replace ? { 'If-Match': await api.contentEtag(job.name, job.store) } : {};
+                const headers = job.replace ? { 'If-Match': await api.contentEtag(job.name, job.store) ?? '*' } : {};
                 if (!job.replace) await refuseTaken(job.name, job.store);
                 const transfer = send(api.imageAddress(job.name, job.store), job.file, headers, sent => {
                     setAttribute(bar, 'value', sent);
@@ -109,10 +105,12 @@ function createRow(job, finished) {
 export function createUploads(section, use) {
     const list = section.querySelector('.uploads');
     const waiting = [];
+    const rows = new Set();
     let running = false;
 
     function finished(row, name) {
         row.node.remove();
+        rows.delete(row);
         const at = waiting.indexOf(row);
         if (at >= 0) waiting.splice(at, 1);
         if (name) use.uploaded();
@@ -137,6 +135,7 @@ export function createUploads(section, use) {
             // macOS writes names decomposed; the appliance takes only composed ones.
             const row = createRow({ file, name: file.name.normalize('NFC'), store: use.store() }, finished);
             list.append(row.node);
+            rows.add(row);
             waiting.push(row);
         }
         work();
@@ -149,6 +148,7 @@ export function createUploads(section, use) {
     });
     acceptDrops(section.querySelector('.drop'), add);
     window.addEventListener('beforeunload', event => { if (running) event.preventDefault(); });
+    return { isUploading: image => [...rows].some(({ job }) => job.name === image.name && (job.store ?? image.store) === image.store) };
 }
 
 // Files may be dropped anywhere: next to the target the browser would leave the page and show the file.

@@ -80,7 +80,7 @@ function lockSentence(e, now) {
     const asked = e.lock_seen_at ? ` (asked ${ago(e.lock_seen_at, now)})` : '';
     if (e.lock === 'locked') return { text: `The host keeps the medium locked${asked}`, tone: 'warn' };
     if (e.lock === 'unlocked') return `The host does not lock the medium${asked}`;
-    return 'Whether the host has locked the medium shows only when it is to come out';
+    return 'Whether the host has locked it is not known before an eject asks';
 }
 
 function activity(verb, count, last, now) {
@@ -104,6 +104,11 @@ export function evidence(e, medium, now, waitingSince = null) {
     }
     if (e.shared) list.push('Other drives of the same USB function are counted in');
     return list;
+}
+
+// The same for a problem: only what says something.
+export function tellingEvidence(e, now) {
+    return evidence(e, null, now).map(item => item.text ?? item).filter(text => !/nothing yet|not known|cannot be seen/.test(text));
 }
 
 export function warnings(drive, now) {
@@ -239,7 +244,10 @@ function done(op) {
 
 // {text, tone} of an operation, finished or not.
 export function outcome(op) {
-    if (op.state === 'done') return { text: done(op), tone: op.raced_with_write || op.durable === false ? 'warn' : 'good' };
+    if (op.state === 'done') {
+        const unsafe = op.raced_with_write || op.durable === false;
+        return { text: done(op), tone: unsafe ? 'warn' : op.unchanged ? 'idle' : 'good' };
+    }
     if (op.state === 'cancelled') return { text: 'cancelled', tone: 'idle' };
     if (op.state === 'failed') {
         const words = FAILURES[op.code];

@@ -3,6 +3,7 @@ import concurrent.futures
 import json
 import os
 import re
+import select
 import socket
 import subprocess
 import time
@@ -168,8 +169,9 @@ def test_malformed_as_second_request(trayd, what):
         s.sendall(data.replace(HOST, HOST % trayd.port))
         s.shutdown(socket.SHUT_WR)
         rest = stream.read()
-    assert not re.search(rb"HTTP/1\.1 [123]\d\d", rest), rest
-    assert not rest or re.match(rb"HTTP/1\.1 [45]\d\d ", rest), rest
+    # 301: version 1.0 of it sends who has a space in the target to the encoded address
+    assert not re.search(rb"HTTP/1\.1 ([12]\d\d|30[02-9])", rest), rest
+    assert not rest or re.match(rb"HTTP/1\.1 (301|4\d\d|5\d\d) ", rest), rest
 
 
 def test_refused_framing_ends_the_connection(trayd):
@@ -272,11 +274,12 @@ def test_aborted_upload_leaves_nothing(trayd, reset):
     s = trayd.connect()
     s.sendall((b"PUT /api/v1/images/aborted.img HTTP/1.1\r\n" + HOST + b"Content-Length: 10000000\r\n\r\n" + b"x" * 300000)
               .replace(HOST, HOST % trayd.port))
+    wait_until(lambda: trayd.request("GET", "/api/v1/images/aborted.img").status_code == 200, "the upload has begun")
     if reset:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     s.close()
-    wait_until(lambda: image_files(trayd) == before, "the aborted upload is removed")
-    assert trayd.request("GET", "/api/v1/images/aborted.img").status_code == 404
+    gone = lambda: trayd.request("GET", "/api/v1/images/aborted.img").status_code == 404
+    wait_until(lambda: gone() and image_files(trayd) == before, "the aborted upload is removed")
 
 
 def test_chunked_upload_that_breaks_leaves_nothing(trayd):
@@ -368,12 +371,12 @@ def test_curl_uploads(trayd, tmp_path):
 
 def test_many_connections(trayd):
     """More than fit: those beyond are told so, and all are served again afterwards."""
-    sockets, refused = [], 0
+    sockets = []
     try:
         for _ in range(260):
             sockets.append(trayd.connect())
-        sockets[-1].settimeout(LIVENESS)
-        with sockets[-1].makefile("rb") as stream:
+        readable = wait_until(lambda: select.select(sockets, [], [], 0)[0], "some are refused")
+        with readable[-1].makefile("rb") as stream:
             status, _, body = read_answer(stream)
             assert (status, body["code"]) == (503, "unavailable")
     finally:

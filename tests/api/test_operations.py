@@ -1,4 +1,5 @@
 """Operations: the history, and changing what still waits."""
+import os
 import threading
 import time
 
@@ -126,3 +127,15 @@ def test_the_history_survives_a_restart(api, trayd):
     api = Client(trayd.url)
     assert get(api, done["id"]) == done
     assert [o["id"] for o in api.get("/api/v1/operations").json()["operations"]] == [done["id"]]
+
+
+def test_what_nobody_knows_any_more_has_failed(locked, trayd):
+    """Without its state file, trayd-gadget cannot know what it was doing."""
+    waiting = locked.eject("cd0", status=202, headers=WAITING, patience=60)
+    trayd.stop()
+    os.remove(trayd.directory / "run" / "gadget.state")
+    trayd.start().wait_ready()
+    api = Client(trayd.url)
+    lost = until(lambda: (o := get(api, waiting["id"]))["state"] == "failed" and o, "the end")
+    assert lost["code"] == "interrupted" and lost["finished_at"]
+    assert not [o for o in api.get("/api/v1/operations").json()["operations"] if o["finished_at"] is None]

@@ -1,5 +1,7 @@
 /* Reading and writing at full speed, with stalls timed, and finding again what was written. */
-#define _GNU_SOURCE
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* memmem, O_DIRECT, strerrorname_np */
+#endif
 #include "host.h"
 
 #include <errno.h>

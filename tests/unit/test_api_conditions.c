@@ -62,7 +62,7 @@ static void dates(attr_unused void **state)
     static const char *const bad[] = {
         "", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", "Mon, 06 Nov 1994 08:49:37 GMT",
         "Sun, 06 Nov 1994 08:49:37", "Sun, 06 Nov 1994 08:49:37 GMT ", "Sun, 6 Nov 1994 08:49:37 GMT",
-        "Sun, 31 Feb 1994 08:49:37 GMT", "Sun, 06 Nov 1994 25:49:37 GMT", "Sun, 06 XXX 1994 08:49:37 GMT",
+        "Sun, 31 Feb 1994 08:49:37 GMT", "Sun, 06 Nov 1994 25:49:37 GMT", "Sun, 06 Foo 1994 08:49:37 GMT",
         "Sun, -6 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 9999999 08:49:37 GMT",
     };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)

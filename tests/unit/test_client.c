@@ -290,6 +290,36 @@ static void waits_for_the_end(void **state)
     assert_null(gadget_client_wait(t->client, "77", clock_boot_ms() + FAKE_PATIENCE));
 }
 
+static void *end_in_two_messages(void *arg)
+{
+    struct test *t = arg;
+    fake_tell(&t->gadget,
+              "{\"event\":\"operation\",\"operation\":{\"id\":\"02\",\"state\":\"done\",\"drive\":\"cd0\"}}");
+    usleep(50000);
+    fake_tell(&t->gadget,
+              "{\"event\":\"drive\",\"drive\":{\"name\":\"cd0\",\"state\":\"loaded\",\"operation\":null}}");
+    return NULL;
+}
+
+/* Who is told that the operation is done must see the drive as it left it. */
+static void waits_for_the_drive_too(void **state)
+{
+    struct test *t = *state;
+    pthread_t thread;
+    greet(t);
+    until_connected(t, true);
+    fake_tell(&t->gadget, "{\"event\":\"drive\",\"drive\":{\"name\":\"cd0\",\"operation\":{\"id\":\"02\"}}}");
+    until(t, &t->drives, 3);
+    pthread_create(&thread, NULL, end_in_two_messages, t);
+    json_t *operation = gadget_client_wait(t->client, "02", clock_boot_ms() + FAKE_PATIENCE);
+    json_t *drive = gadget_client_drive(t->client, "cd0");
+    pthread_join(thread, NULL);
+    assert_string_equal(json_text(operation, "state"), "done");
+    assert_string_equal(json_text(drive, "state"), "loaded");
+    json_decref(operation);
+    json_decref(drive);
+}
+
 static void *restart_without_the_operation(void *arg)
 {
     struct test *t = arg;
@@ -321,8 +351,9 @@ static void nonsense(attr_unused void **state)
 {
     static const char *const texts[] = {
         "x", "{}", "[]", "{\"id\":\"1\"}", "{\"id\":-1}", "{\"event\":7}", "{\"event\":\"drive\"}",
-        "{\"event\":\"drive\",\"drive\":{}}", "{\"event\":\"drive\",\"drive\":[]}", "{\"event\":\"operation\",\"operation\":{}}",
-        "{\"event\":\"system\",\"system\":null}", "{\"event\":\"host_ejected\"}", "{\"event\":\"party\"}", "{\"id\":1,\"id\":1}",
+        "{\"event\":\"drive\",\"drive\":{}}", "{\"event\":\"drive\",\"drive\":[]}",
+        "{\"event\":\"operation\",\"operation\":{}}", "{\"event\":\"system\",\"system\":null}",
+        "{\"event\":\"host_ejected\"}", "{\"event\":\"party\"}", "{\"id\":1,\"id\":1}",
         "{\"id\":0}", "{\"id\":0,\"ok\":{}}", "{\"id\":0,\"ok\":{\"system\":{},\"drives\":[1],\"operations\":[]}}",
         "{\"id\":0,\"ok\":{\"system\":{},\"drives\":[],\"operations\":[{}]}}", "\xff",
     };
@@ -374,10 +405,10 @@ int main(void)
 {
     log_init("test_client", LOG_LEVEL_ERROR);
     const struct CMUnitTest tests[] = {
-        TEST(nothing_before_the_first_hello), TEST(hello_fills_the_mirror),          TEST(events_change_it),
-        TEST(an_answer_reaches_its_caller),   TEST(a_call_ends_with_the_connection), TEST(waits_for_the_end),
-        TEST(waiting_ends_when_it_is_forgotten), cmocka_unit_test(nonsense),         TEST(stop_ends_all_waiting),
-        TEST(refuses_what_fits_no_packet),
+        TEST(nothing_before_the_first_hello), TEST(hello_fills_the_mirror),            TEST(events_change_it),
+        TEST(an_answer_reaches_its_caller),   TEST(a_call_ends_with_the_connection),   TEST(waits_for_the_end),
+        TEST(waits_for_the_drive_too),        TEST(waiting_ends_when_it_is_forgotten), cmocka_unit_test(nonsense),
+        TEST(stop_ends_all_waiting),          TEST(refuses_what_fits_no_packet),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

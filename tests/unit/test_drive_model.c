@@ -37,13 +37,13 @@ static const struct drive_policy policy = {
     .stuck_after = 750, .can_force = true,
 };
 
-/* What clients may ask for. Images: 1 is inserted read-only, 2 writable. */
+/* What clients may ask for. Images: 1 and 3 are inserted read-only, 2 writable. */
 static const struct drive_request menu[] = {
     {.action = OP_INSERT, .image = 1, .readonly = true, .patience = 500},
     {.action = OP_INSERT, .image = 2, .patience = 500},
     {.action = OP_INSERT, .image = 2, .patience = 500, .accept_stale_host = true},
     {.action = OP_INSERT, .image = 2, .patience = 500, .reattach = true, .mode = EJECT_FORCED},
-    {.action = OP_INSERT, .image = 2, .patience = 0, .swap_direct = true},
+    {.action = OP_INSERT, .image = 3, .readonly = true, .patience = 0, .swap_direct = true},
     {.action = OP_EJECT, .patience = 500},
     {.action = OP_EJECT, .patience = 500, .lock_policy = LOCK_RELEASE_WHEN_QUIET},
     {.action = OP_EJECT, .patience = 250, .on_timeout = ON_TIMEOUT_FORCE},
@@ -118,7 +118,7 @@ static uint64_t fingerprint(const struct world *w)
     for (size_t i = 0; i < ARRAY_LEN(values); i++) h = mix(h, values[i]);
     for (size_t i = 0; i < d->queue_len; i++) {
         const struct drive_op *op = &d->queue[i];
-        uint64_t of_op[] = {op->rq.op, op->rq.mode, op->phase, op->hurried, op->force_now, op->verified, op->facts, op->was_readonly,
+        uint64_t of_op[] = {op->rq.op, op->rq.mode, op->phase, op->hurried, op->force_now, op->verified, op->cancelled, op->facts, op->was_readonly,
                             op->was_locked, (uint64_t)op->force_tries, 
                             op->phase == PHASE_QUEUED ? 0 : age(w, op->patience_until),
                             op->phase == PHASE_QUEUED ? 0 : age(w, op->next_at)};

@@ -4,7 +4,7 @@
 #include <gnutls/crypto.h>
 
 #define BYTES 1500000 /* three pieces, the last one short and odd */
-#define SIXTY_FOUR_ZEROS "0000000000000000000000000000000000000000000000000000000000000000"
+#define OF_VERSION_2 "2 0000000000000000000000000000000000000000000000000000000000000000"
 
 static uint8_t data[BYTES];
 
@@ -350,7 +350,7 @@ static void digest_is_remembered(void **state)
     assert_false(stored_digest_read(fd, &st, again));
     st.st_size--;
     /* What somebody else wrote there is not believed. */
-    static const char *const forged[] = {"", "1", "1 zz", "2 " SIXTY_FOUR_ZEROS};
+    static const char *const forged[] = {"", "1", "1 zz", OF_VERSION_2};
     for (size_t i = 0; i < ARRAY_LEN(forged); i++) {
         assert_int_equal(fsetxattr(fd, "user.trayd.sha256", forged[i], strlen(forged[i]), 0), 0);
         assert_false(stored_digest_read(fd, &st, again));
@@ -435,6 +435,33 @@ static void in_a_drive(void **state)
     close(content.fd);
     f->used = false;
     assert_int_equal(library_delete(f->library, "", "a.iso", NULL, &e), 0);
+}
+
+static void *delete_it(void *arg)
+{
+    static struct err e;
+    struct fixture *f = arg;
+    e.code = ERR_NONE;
+    library_delete(f->library, "", "a.iso", NULL, &e);
+    return &e;
+}
+
+/* An insert that is being sent while somebody deletes: the delete waits for it, and then sees it. */
+static void insert_against_delete(void **state)
+{
+    struct fixture *f = *state;
+    pthread_t thread;
+    void *result;
+    json_decref(put(f, "a.iso", data, 1000));
+    strcpy(f->used_name, "a.iso");
+    library_use_lock(f->library);
+    assert_int_equal(pthread_create(&thread, NULL, delete_it, f), 0);
+    usleep(20000); /* time for a delete that does not wait; without it this test could only pass wrongly, not fail */
+    f->used = true;
+    library_use_unlock(f->library);
+    pthread_join(thread, &result);
+    assert_code(*(struct err *)result, ERR_IMAGE_IN_USE);
+    assert_int_equal(size_of_file(f, "main/a.iso"), 1000);
 }
 
 /* ---- out and away ---- */
@@ -524,6 +551,7 @@ int main(void)
         FIXTURE_TEST(replaced),
         FIXTURE_TEST(changed_while_being_replaced),
         FIXTURE_TEST(in_a_drive),
+        FIXTURE_TEST(insert_against_delete),
         FIXTURE_TEST(content_and_delete),
         FIXTURE_TEST(what_is_no_image),
         FIXTURE_TEST(read_only_store),

@@ -69,7 +69,8 @@ static void on_gadget(void *owner, const struct gadget_result *r)
 static void on_link(void *owner, const struct engine_link *l)
 {
     (void)owner;
-    printf("link udc=%s bound=%d configured=%d state=%s speed=%s\n", l->udc, l->bound, l->configured, l->state, l->speed);
+    printf("link udc=%s bound=%d configured=%d state=%s speed=%s\n", l->udc, l->bound, l->configured, l->state,
+           l->speed);
 }
 
 static void on_closed(void *owner, size_t drive)
@@ -91,7 +92,8 @@ static void sample(const struct tool *t, uint32_t tag, size_t drive)
 {
     struct engine_sample s;
     t->engine->class->sample(t->engine, drive, &s);
-    printf("%" PRIu32 " %s sample known=%d shared=%d read=%" PRIu64 " written=%" PRIu64 " commands=%" PRIu64 " waiting=%s\n",
+    printf("%" PRIu32 " %s sample known=%d shared=%d read=%" PRIu64 " written=%" PRIu64 " commands=%" PRIu64
+           " waiting=%s\n",
            tag, drive_name(t, drive), s.known, s.shared, s.bytes_read, s.bytes_written, s.commands,
            waiting_for_names[s.waiting_for]);
 }
@@ -146,7 +148,8 @@ static void run_line(struct tool *t, char *line)
 {
     char *words[WORDS_MAX], *rest = NULL;
     size_t count = 0;
-    for (char *w = strtok_r(line, " ", &rest); w && count < WORDS_MAX; w = strtok_r(NULL, " ", &rest)) words[count++] = w;
+    for (char *w = strtok_r(line, " ", &rest); w && count < WORDS_MAX; w = strtok_r(NULL, " ", &rest))
+        words[count++] = w;
     if (count >= 2) run_words(t, words, count);
 }
 

@@ -12,6 +12,7 @@
 #   drive_is DRIVE FILTER               for wait_for: the expression is true for that drive
 #   operation_is ID FILTER              the same for an operation
 #   wait_for_host                       until the host has both drives
+#   trayd_start [SED-EXPRESSION]...     start trayd with a changed configuration, in scripts with "# run: --no-trayd"
 #
 # shellcheck shell=sh
 
@@ -62,4 +63,10 @@ operation_is() { curl -sS --max-time 30 "$TRAYD_URL/api/v1/operations/$1" | jq -
 wait_for_host() {
     wait_for 30 drive_is cd0 '.host.link == "configured"' &&
         host dev cd0 --wait 30 >/dev/null && host dev usb0 --wait 30 >/dev/null
+}
+
+# trayd_start [SED-EXPRESSION]...: edits the configuration and starts both services, for scripts that run --no-trayd.
+trayd_start() {
+    for trayd_edit; do sed -i "$trayd_edit" /etc/trayd/trayd.conf; done
+    unit_start trayd-gadget && unit_start trayd && wait_for 60 curl -sf -o /dev/null "$TRAYD_URL/readyz" && wait_for_host
 }

@@ -4,7 +4,6 @@
 set -u
 
 images=/srv/trayd/images
-lun=/sys/kernel/config/usb_gadget/trayd/functions/mass_storage
 events=/tmp/events
 echo 0 >/tmp/tag
 
@@ -62,8 +61,8 @@ field() { do_order sample "$1" | sed "s/.* $2=\([^ ]*\).*/\1/"; }
 waits_for() { [ "$(field "$1" waiting)" = "$2" ]; }
 
 insert() { # DRIVE NAME [rw]
-    do_order open "$1" $images "$2" ${3:-} >/dev/null
-    do_order insert "$1" ${3:-}
+    do_order open "$1" $images "$2" "${3:-}" >/dev/null
+    do_order insert "$1" "${3:-}"
 }
 
 workers() { grep -l "^PPid:[[:space:]]*$tool$" /proc/[0-9]*/status 2>/dev/null | cut -d / -f 3; }
@@ -96,6 +95,10 @@ ln -s /etc $images/etc
 heard=0
 tool_start
 expect "a gadget is built and bound" "start ok found=nothing bound=1*" start
+grep -q ' start ok ' $events || {
+    cat /tmp/engine.log
+    exit 1
+}
 check "the host sees the drives" host dev cd0 --wait 20
 check "the link is told" wait_for 10 said "link udc=dummy_udc.0 bound=1 configured=1 state=configured"
 host dev usb0 --wait 20 >/dev/null
@@ -155,6 +158,12 @@ same "not those of the other function" "$cd_read" "$(field cd0 read)"
 commands=$(field usb0 commands)
 sleep 5
 check "that the host polls is seen" test "$(field usb0 commands)" -gt "$commands"
+
+expect "an observation" "usb0 observe ok present rw *" observe usb0
+hush
+expect "changes nothing" "usb0 observe ok present rw *" observe usb0
+sleep 1
+check "and makes no hints of its own" sh -c "! tail -n +$((heard + 1)) $events | grep -q '^closed'"
 
 # ---- hints ---------------------------------------------------------------------------------------------------------
 
@@ -233,6 +242,7 @@ mknod $images/nbd.img b 43 0
 expect "a block device as an image" "usb0 open ok rw size=16777216 *" open usb0 $images nbd.img rw
 expect "is inserted" "usb0 insert ok present rw size=16777216 *" insert usb0 rw
 host size usb0 >/dev/null
+dd if=/dev/zero of=/dev/nbd0 bs=64K count=1 seek=16 conv=notrunc status=none # no further than the page cache
 pause p
 host read usb0 --from 8M --bytes 1M --direct >/tmp/read &
 check "in the storage's hands: storage" wait_for 10 waits_for usb0 storage
@@ -256,10 +266,12 @@ expect "a new daemon adopts the gadget" "start ok found=as_planned bound=1*" sta
 check "and is told that an old call is under way" wait_for 10 said "held usb0"
 check "only where it is" sh -c "! tail -n +$((heard + 1)) $events | grep -q '^held cd0'"
 expect "the other drive is as it was" "cd0 observe ok present ro size=8388608 * path=$images/cd.iso" observe cd0
+# shellcheck disable=SC2086 # they are words
 check "the old workers are still there" any_alive $old_workers
 check "nothing was done meanwhile" sh -c "! grep -q '^$stuck ' $events"
 pause r
 check "the storage comes back: the drive is observed" wait_for 30 said "0 usb0 observe ok empty"
+# shellcheck disable=SC2086
 check "the old workers are gone" wait_for 10 none_alive $old_workers
 host dev usb0 --wait 30 >/dev/null
 expect "the drive works again" "usb0 open ok *" open usb0 $images usb.img rw
@@ -267,6 +279,35 @@ expect "with an insert" "usb0 insert ok present rw *" insert usb0 rw
 expect "and an eject" "usb0 ask ok empty" ask usb0
 host eject cd0
 check "an adopted medium is watched too" wait_for 10 said "closed cd0"
+
+# ---- an unbind that hangs ----------------------------------------------------------------------------------------------
+
+insert usb0 nbd.img rw >/dev/null
+host size usb0 >/dev/null
+pause p
+host read usb0 --from 12M --bytes 1M --direct >/tmp/read &
+check "the storage hangs again" wait_for 10 waits_for usb0 storage
+send unbind
+unbinding=$tag
+sleep 1
+check "unbind hangs with it" sh -c "! grep -q '^$unbinding ' $events"
+expect "the other drive answers" "cd0 observe ok *" observe cd0
+kill -9 $tool
+wait $tool 2>/dev/null
+exec 9>&-
+tool_start
+send start
+starting=$tag
+sleep 2
+check "a new daemon does not work beside the old call" sh -c "! grep -q '^$starting ' $events"
+expect "and the other drive answers" "cd0 observe ok *" observe cd0
+hush
+pause r
+check "it starts when the old call is over" wait_for 30 said "$starting start ok"
+check "and the gadget is bound" wait_for 20 said "link udc=dummy_udc.0 bound=1 configured=1"
+host dev usb0 --wait 30 >/dev/null
+expect "with its medium" "usb0 observe ok present rw size=16777216 * path=$images/nbd.img" observe usb0
+expect "which can be taken out" "usb0 force ok empty" force usb0
 
 # ---- workers that die ------------------------------------------------------------------------------------------------
 
@@ -300,4 +341,4 @@ expect "no thread, no evidence" "* known=0 *" sample cd0
 tool_stop
 same "the tool ended well" 0 $?
 check "no worker is left" wait_for 10 sh -c '! grep -lx trayd-worker /proc/[0-9]*/comm 2>/dev/null'
-[ "$(cat /run/test-results | grep -c fail)" = 0 ] || cat /tmp/engine.log
+! grep -q fail /run/test-results || cat /tmp/engine.log

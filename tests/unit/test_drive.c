@@ -1,0 +1,492 @@
+/*
+ * The ladder, told as scenarios: what happens, and what the machine does about it. test_drive_model.c looks for what
+ * nobody thought of; this says what everybody should know.
+ *
+ * Events:
+ *   eject N [forced] [patience=MS] [then-force] [release] [if=GENERATION]
+ *   insert N IMAGE ro|rw [patience=MS] [forced] [swap] [accept] [reattach] [if-empty] [if=GENERATION]
+ *   cancel N, force N         a client changes operation N
+ *   ok, busy, error CODE      the result of the action under way; "ok" does to the medium what was asked for,
+ *   ok-but-in, ok-but-ro      ... these say so, and the medium is still there, or cannot be written to
+ *   late-ok                   the result of an action that the machine has given up
+ *   +MS                       time passes
+ *   writes, reads             the host does; "unseen" and "seen": its counters cannot be read, and can again
+ *   leaves                    the host ejects, and the kernel lets go of the image
+ *   unbound, bound, reenumerated, held, accept-stale, quarantine MS
+ *   look                      nothing; tells how the drive looks
+ *
+ * What the machine does, in this order: "refused CODE", "joins N", "done N FLAG...", "failed N CODE", "cancelled N",
+ * "host-ejected", and the action. "-" is nothing.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "gadget/drive.h"
+
+#define START 1000000 /* ms */
+#define WORDS_MAX 12
+
+struct line {
+    const char *event, *does;
+};
+
+struct scenario {
+    const char *name;
+    const char *start; /* "empty", "1 ro", "2 rw": what is in; then "no-force", "never-reattach" */
+    struct line lines[24];
+};
+
+static const struct scenario scenarios[] = {
+    /* ---- rung 1: ask ---- */
+    {"an idle CD is asked for, and out", "1 ro",
+     {{"eject 1", "ask"}, {"ok", "done 1"}, {"look", "empty"}}},
+    {"a writable medium is synced after it is out", "2 rw",
+     {{"eject 1", "ask"}, {"ok", "sync"}, {"ok", "done 1"}}},
+    {"a sync that fails does not fail the eject, but is told", "2 rw",
+     {{"eject 1", "ask"}, {"ok", "sync"}, {"error no_space", "done 1 not-durable"}}},
+    {"nor does one that takes too long; its result is too late for everything", "2 rw",
+     {{"eject 1", "ask"}, {"ok", "sync"}, {"+9999", "-"}, {"+1", "done 1 not-durable"}, {"late-ok", "-"}}},
+    {"the medium decides, not the answer: \"ok\" with the medium still in is no eject", "1 ro",
+     {{"eject 1 patience=0", "ask"}, {"ok-but-in", "failed 1 medium_in_use"}, {"look", "loaded locked"}}},
+    {"of an empty drive it is said that it is empty only after a look", "empty",
+     {{"eject 1", "observe"}, {"ok", "done 1 unchanged"}}},
+
+    /* ---- patience ---- */
+    {"a locked medium is asked for every half second until patience ends", "1 ro",
+     {{"eject 1 patience=1200", "ask"}, {"busy", "-"}, {"+499", "-"}, {"+1", "ask"}, {"busy", "-"}, {"+500", "ask"}, {"busy", "-"},
+      {"+199", "-"}, {"+1", "failed 1 medium_in_use"}, {"look", "loaded locked"}}},
+    {"and goes when the host lets go within it", "1 ro",
+     {{"eject 1 patience=1200", "ask"}, {"busy", "-"}, {"+500", "ask"}, {"ok", "done 1"}}},
+    {"or when the host ejects by itself meanwhile", "1 ro",
+     {{"eject 1 patience=60000", "ask"}, {"busy", "-"}, {"leaves", "observe"}, {"ok", "done 1 host-ejected"}}},
+    {"without patience one question is asked", "1 ro", {{"eject 1 patience=0", "ask"}, {"busy", "failed 1 medium_in_use"}}},
+    {"patience counts from the operation's turn, not from its acceptance", "1 ro",
+     {{"eject 1 patience=2000", "ask"}, {"insert 2 3 ro patience=2000", "-"}, {"+1999", "-"}, {"ok", "done 1 open"},
+      {"+1999", "-"}, {"ok", "-"}, {"+1001", "insert"}, {"ok", "done 2"}}},
+
+    /* ---- rung 0: quiesce ---- */
+    {"what the host wrote to just now is not taken", "2 rw",
+     {{"writes", "-"}, {"eject 1 patience=10000", "-"}, {"look", "ejecting"}, {"+1999", "-"}, {"+1", "ask"}, {"ok", "sync"},
+      {"ok", "done 1"}}},
+    {"each further write begins the wait anew", "2 rw",
+     {{"writes", "-"}, {"eject 1 patience=10000", "-"}, {"+1999", "-"}, {"writes", "-"}, {"+1999", "-"}, {"+1", "ask"}}},
+    {"a host that never stops has its medium", "2 rw",
+     {{"writes", "-"}, {"eject 1 patience=3000", "-"}, {"+1500", "-"}, {"writes", "-"}, {"+1500", "failed 1 medium_in_use"}}},
+    {"what cannot be seen is not taken for quiet", "2 rw",
+     {{"unseen", "-"}, {"eject 1 patience=3000", "-"}, {"+2999", "-"}, {"+1", "failed 1 medium_in_use"}}},
+    {"until it can be seen again", "2 rw",
+     {{"unseen", "-"}, {"eject 1 patience=3000", "-"}, {"+2000", "-"}, {"seen", "ask"}}},
+    {"a read-only medium needs no quiet", "1 ro", {{"reads", "-"}, {"eject 1", "ask"}}},
+    {"a write that was on its way when the medium went leaves a dangerous host", "2 rw",
+     {{"eject 1", "ask"}, {"writes", "-"}, {"ok", "sync"}, {"ok", "done 1 raced stale"}, {"look", "empty stale"}}},
+
+    /* ---- rung 2: force ---- */
+    {"the pinhole does not ask", "1 ro", {{"eject 1 forced", "force"}, {"ok", "done 1 forced"}, {"look", "empty"}}},
+    {"what was writable leaves a host that is dangerous", "2 rw",
+     {{"eject 1 forced", "force"}, {"ok", "sync"}, {"ok", "done 1 forced stale"}, {"look", "empty stale"}}},
+    {"when patience ends, where the request says so", "1 ro",
+     {{"eject 1 patience=700 then-force", "ask"}, {"busy", "-"}, {"+500", "ask"}, {"busy", "-"}, {"+200", "force"},
+      {"ok", "done 1 forced overridden"}}},
+    {"also out of the wait for quiet", "2 rw",
+     {{"writes", "-"}, {"eject 1 patience=1000 then-force", "-"}, {"+1000", "force"}, {"ok", "sync"}, {"ok", "done 1 forced stale"}}},
+    {"the small race of forced_eject is tried again", "1 ro",
+     {{"eject 1 forced", "force"}, {"busy", "-"}, {"+19", "-"}, {"+1", "force"}, {"ok", "done 1 forced"}}},
+    {"where the kernel cannot, it is refused at once", "1 ro no-force",
+     {{"eject 1 forced", "refused forced_eject_unavailable"}, {"look", "loaded"}}},
+    {"and after patience it fails", "1 ro no-force",
+     {{"eject 1 patience=0 then-force", "ask"}, {"busy", "failed 1 forced_eject_unavailable"}}},
+    {"an empty drive is no trouble even then", "empty no-force",
+     {{"eject 1 forced", "observe"}, {"ok", "done 1 unchanged"}}},
+
+    /* ---- policy ---- */
+    {"a CD that is locked and not read is released after patience", "1 ro",
+     {{"+40000", "-"}, {"eject 1 patience=400 release", "ask"}, {"busy", "-"}, {"+400", "force"}, {"ok", "done 1 forced overridden"}}},
+    {"not when it was read within the last 30 s", "1 ro",
+     {{"+40000", "-"}, {"reads", "-"}, {"eject 1 patience=29999 release", "ask"}, {"busy", "-"}, {"+29999", "failed 1 medium_in_use"}}},
+    {"not when it went in within the last 30 s", "1 ro",
+     {{"eject 1 patience=400 release", "ask"}, {"busy", "-"}, {"+400", "failed 1 medium_in_use"}}},
+    {"never what is writable", "2 rw",
+     {{"+40000", "-"}, {"eject 1 patience=400 release", "ask"}, {"busy", "-"}, {"+400", "failed 1 medium_in_use"}}},
+    {"not when nothing can be seen", "1 ro",
+     {{"+40000", "-"}, {"unseen", "-"}, {"eject 1 patience=400 release", "ask"}, {"busy", "-"}, {"+400", "failed 1 medium_in_use"}}},
+
+    /* ---- the queue ---- */
+    {"an equal eject joins the one that waits", "1 ro",
+     {{"eject 1 patience=5000", "ask"}, {"busy", "-"}, {"eject 2 patience=5000", "joins 1"}, {"eject 3 patience=6000", "-"}}},
+    {"a forced one takes over the one that waits", "1 ro",
+     {{"eject 1 patience=60000", "ask"}, {"busy", "-"}, {"eject 2 forced", "joins 1 force"}, {"ok", "done 1 forced overridden"}}},
+    {"also while the kernel is being asked", "1 ro",
+     {{"eject 1 patience=60000", "ask"}, {"eject 2 forced", "joins 1"}, {"busy", "force"}, {"ok", "done 1 forced overridden"}}},
+    {"it does not take over an eject of another medium", "1 ro",
+     {{"eject 1 patience=60000", "ask"}, {"busy", "-"}, {"eject 2 forced if=77", "force"}, {"ok", "done 1 forced overridden failed 2 precondition_failed"}}},
+    {"the pinhole does not wait behind an insert that waits for the medium to leave", "1 ro",
+     {{"insert 1 3 ro patience=60000", "open"}, {"ok", "ask"}, {"busy", "-"}, {"eject 2 forced", "force"}, {"ok", "-"},
+      {"+3000", "insert"}, {"ok", "done 1 forced overridden force"}, {"ok", "done 2 forced"}}},
+    {"a failure fails all behind it; later ones start afresh", "1 ro",
+     {{"eject 1 patience=400", "ask"}, {"busy", "-"}, {"insert 2 3 ro", "-"}, {"eject 3 patience=1", "-"},
+      {"+400", "failed 1 medium_in_use failed 2 earlier_operation_failed failed 3 earlier_operation_failed"},
+      {"eject 4 forced", "force"}}},
+    {"a cancellation is no failure", "1 ro",
+     {{"eject 1 patience=60000", "ask"}, {"busy", "-"}, {"eject 2 patience=1", "-"}, {"cancel 1", "cancelled 1 ask"}, {"ok", "done 2"}}},
+    {"one behind can be cancelled too", "1 ro",
+     {{"eject 1 patience=60000", "ask"}, {"insert 2 3 ro", "-"}, {"cancel 2", "cancelled 2"}, {"ok", "done 1"}}},
+    {"not what the kernel is doing", "1 ro", {{"eject 1", "ask"}, {"cancel 1", "refused too_late"}, {"ok", "done 1"}}},
+    {"nor what is not there", "1 ro", {{"cancel 9", "refused not_found"}, {"force 9", "refused not_found"}}},
+    {"an eject that waits can be forced", "1 ro",
+     {{"eject 1 patience=60000", "ask"}, {"busy", "-"}, {"force 1", "force"}, {"ok", "done 1 forced overridden"}}},
+    {"an insert that has emptied the drive cannot", "1 ro",
+     {{"insert 1 3 ro", "open"}, {"ok", "ask"}, {"ok", "-"}, {"force 1", "refused too_late"}, {"+3000", "insert"}}},
+    {"where the kernel cannot, nobody can", "1 ro no-force",
+     {{"eject 1 patience=60000", "ask"}, {"busy", "-"}, {"force 1", "refused forced_eject_unavailable"}}},
+
+    /* ---- insert ---- */
+    {"into an empty drive", "empty", {{"insert 1 2 rw", "open"}, {"ok", "insert"}, {"ok", "done 1"}, {"look", "loaded"}}},
+    {"an image that cannot be opened leaves what is in", "1 ro",
+     {{"insert 1 3 ro", "open"}, {"error image_missing", "failed 1 image_missing"}, {"look", "loaded"}}},
+    {"a store that does not answer in time, too; and what it says later is nobody's", "1 ro",
+     {{"insert 1 3 ro", "open"}, {"+10000", "failed 1 unavailable"}, {"late-ok", "-"}, {"look", "loaded"}}},
+    {"one after the other, with time for the host to see the empty drive", "1 ro",
+     {{"insert 1 3 ro", "open"}, {"ok", "ask"}, {"ok", "-"}, {"look", "inserting"}, {"+2999", "-"}, {"+1", "insert"}, {"ok", "done 1"}}},
+    {"no time is owed where no host is", "1 ro",
+     {{"unbound", "-"}, {"eject 1", "ask"}, {"ok", "done 1"}, {"insert 2 3 ro", "failed 2 gadget_detached"}}},
+    {"the same image the same way is there already", "1 ro",
+     {{"insert 1 1 ro", "observe"}, {"ok", "done 1 unchanged"}}},
+    {"the same image in another way is another matter", "2 rw",
+     {{"insert 1 2 ro", "observe"}, {"ok", "failed 1 medium_differs"}}},
+    {"what the kernel took in another way than asked is not done", "empty",
+     {{"insert 1 2 rw", "open"}, {"ok", "insert"}, {"ok-but-ro", "failed 1 internal"}, {"look", "loaded"}}},
+    {"a kernel that takes nothing leaves it empty", "1 ro",
+     {{"insert 1 3 ro", "open"}, {"ok", "ask"}, {"ok", "-"}, {"+3000", "insert"}, {"error image_unusable", "failed 1 image_unusable"},
+      {"look", "empty"}}},
+    {"only into an empty drive, where asked so", "1 ro", {{"insert 1 3 ro if-empty", "failed 1 precondition_failed"}}},
+    {"only in place of a certain medium", "1 ro",
+     {{"insert 1 3 ro if=4", "failed 1 precondition_failed"}, {"insert 2 3 ro if=1", "open"}}},
+    {"what the host took out meanwhile is asked for in vain, which does no harm", "1 ro",
+     {{"insert 1 3 ro", "open"}, {"leaves", "-"}, {"ok", "ask"}, {"ok", "observe"}, {"ok", "-"}, {"+3000", "insert"}}},
+
+    /* ---- swap ---- */
+    {"read-only for read-only, without an empty drive in between", "1 ro",
+     {{"insert 1 3 ro swap", "open"}, {"ok", "swap"}, {"ok", "done 1"}}},
+    {"waits for a host that holds the medium, as an eject does", "1 ro",
+     {{"insert 1 3 ro swap patience=600", "open"}, {"ok", "swap"}, {"busy", "-"}, {"+500", "swap"}, {"busy", "-"},
+      {"+100", "failed 1 medium_in_use"}, {"look", "loaded locked"}}},
+    {"never in place of a writable medium", "2 rw",
+     {{"insert 1 3 ro swap", "open"}, {"ok", "ask"}, {"ok", "sync"}, {"ok", "-"}, {"+3000", "insert"}, {"ok", "done 1"}}},
+    {"never by a writable one", "1 ro",
+     {{"insert 1 2 rw swap", "open"}, {"ok", "ask"}, {"ok", "-"}, {"+3000", "insert"}, {"ok", "done 1"}}},
+
+    /* ---- a host that was robbed ---- */
+    {"nothing writable goes in under a stale host, and nothing is touched for it", "1 ro stale",
+     {{"insert 1 2 rw", "failed 1 stale_host"}, {"look", "loaded stale"}}},
+    {"read-only does, and changes nothing about it", "empty stale",
+     {{"insert 1 1 ro", "open"}, {"ok", "insert"}, {"ok", "done 1"}, {"look", "loaded stale"}}},
+    {"who takes the risk takes it away", "empty stale",
+     {{"insert 1 2 rw accept", "open"}, {"ok", "insert"}, {"ok", "done 1"}, {"look", "loaded"}}},
+    {"but not by a read-only insert", "empty stale",
+     {{"insert 1 1 ro accept", "open"}, {"ok", "insert"}, {"ok", "done 1"}, {"look", "loaded stale"}}},
+    {"an insert can ask for a reattach", "empty stale",
+     {{"insert 1 2 rw reattach", "open"}, {"ok", "reattach"}, {"ok", "insert"}, {"ok", "done 1 reattached"}, {"look", "loaded"}}},
+    {"which policy may forbid", "empty stale never-reattach",
+     {{"insert 1 2 rw reattach", "open"}, {"ok", "failed 1 reattach_not_allowed"}, {"look", "empty stale"}}},
+    {"and others may forbid", "empty stale",
+     {{"insert 1 2 rw reattach", "open"}, {"ok", "reattach"}, {"error collateral_in_use", "failed 1 collateral_in_use"},
+      {"look", "empty stale"}}},
+    {"none is made where none is needed", "empty", {{"insert 1 2 rw reattach", "open"}, {"ok", "insert"}}},
+    {"a reattach by somebody else is as good", "empty stale", {{"reenumerated", "-"}, {"look", "empty"}}},
+    {"and so is a person's word", "empty stale", {{"accept-stale", "-"}, {"look", "empty"}}},
+
+    /* ---- quarantine ---- */
+    {"nothing goes in; time ends it", "empty",
+     {{"quarantine 5000", "-"}, {"look", "quarantine"}, {"insert 1 1 ro patience=9000", "open"}, {"ok", "-"}, {"+4999", "-"},
+      {"+1", "insert"}}},
+    {"or patience does", "empty",
+     {{"quarantine 5000", "-"}, {"insert 1 1 ro patience=2000", "open"}, {"ok", "-"}, {"+2000", "failed 1 quarantine"},
+      {"look", "quarantine"}}},
+    {"a reattach ends it", "empty",
+     {{"quarantine 5000", "-"}, {"insert 1 1 ro reattach", "open"}, {"ok", "reattach"}, {"ok", "insert"}, {"ok", "done 1 reattached"}}},
+    {"time alone does not make a stale host a good one", "empty stale",
+     {{"quarantine 5000", "-"}, {"+5000", "-"}, {"look", "empty stale"}, {"insert 1 2 rw", "failed 1 stale_host"}}},
+
+    /* ---- stuck ---- */
+    {"a call that does not return in time makes the drive stuck, and fails all", "1 ro",
+     {{"eject 1 forced", "force"}, {"insert 2 3 ro", "-"}, {"+9999", "-"}, {"+1", "failed 1 drive_stuck failed 2 earlier_operation_failed"},
+      {"look", "stuck"}, {"eject 3", "refused drive_stuck"}}},
+    {"when it returns after all, what it did stands", "2 rw",
+     {{"eject 1 forced", "force"}, {"+10000", "failed 1 drive_stuck"}, {"ok", "-"}, {"look", "empty stale"}}},
+    {"also when it did nothing", "1 ro",
+     {{"eject 1", "ask"}, {"+10000", "failed 1 drive_stuck"}, {"busy", "-"}, {"look", "loaded"}, {"eject 2", "ask"}}},
+    {"a drive that an earlier process still waits for is stuck until that ends", "1 ro",
+     {{"held", "-"}, {"look", "stuck"}, {"eject 1", "refused drive_stuck"}, {"ok", "-"}, {"look", "loaded"}}},
+
+    /* ---- the host, and the plug ---- */
+    {"the host's own eject is seen, not believed", "1 ro",
+     {{"leaves", "observe"}, {"ok", "host-ejected"}, {"look", "empty"}, {"leaves", "observe"}, {"ok", "-"}}},
+    {"an unbound gadget's drives are detached, and keep their media", "1 ro",
+     {{"unbound", "-"}, {"look", "detached"}, {"eject 1", "ask"}, {"ok", "done 1"}, {"bound", "-"}, {"look", "empty"}}},
+};
+
+/* ---- playing one -------------------------------------------------------------------------------------------------- */
+
+struct bench {
+    struct drive d;
+    msec now;
+    struct drive_medium kernel;
+    struct drive_action action; /* the newest */
+    struct drive_evidence seen;
+};
+
+struct words {
+    char text[160];
+    char *word[WORDS_MAX];
+    size_t len;
+};
+
+static void split(const char *text, struct words *w)
+{
+    char *save;
+    *w = (struct words){0};
+    snprintf(w->text, sizeof w->text, "%s", text);
+    for (char *p = strtok_r(w->text, " ", &save); p && w->len < WORDS_MAX; p = strtok_r(NULL, " ", &save)) w->word[w->len++] = p;
+}
+
+static bool has(const struct words *w, const char *word)
+{
+    for (size_t i = 0; i < w->len; i++)
+        if (strcmp(w->word[i], word) == 0) return true;
+    return false;
+}
+
+static long long number(const struct words *w, const char *name, long long otherwise)
+{
+    size_t len = strlen(name);
+    for (size_t i = 0; i < w->len; i++)
+        if (strncmp(w->word[i], name, len) == 0) return atoll(w->word[i] + len);
+    return otherwise;
+}
+
+static void begin(struct bench *b, const char *start)
+{
+    struct words w;
+    split(start, &w);
+    const struct drive_policy policy = {
+        .type = has(&w, "ro") ? DRIVE_CDROM : DRIVE_DISK,
+        .reattach = has(&w, "never-reattach") ? REATTACH_NEVER : REATTACH_LAST_RESORT,
+        .quiet = 2000, .release_quiet = 30000, .dwell = 3000, .stuck_after = 10000, .can_force = !has(&w, "no-force"),
+    };
+    *b = (struct bench){.now = START, .seen = {.known = true, .waiting_for = WAITING_NOTHING}};
+    drive_init(&b->d, &policy);
+    drive_restore(&b->d, has(&w, "stale"), 0, 1);
+    b->d.observed = b->d.attached = b->d.host_present = true;
+    if (!has(&w, "empty")) b->kernel = b->d.medium = (struct drive_medium){(image_key)atoi(w.word[0]), has(&w, "ro")};
+    b->d.loaded_since = START;
+}
+
+static void read_request(const struct words *w, struct drive_request *rq)
+{
+    bool insert = strcmp(w->word[0], "insert") == 0;
+    *rq = (struct drive_request){
+        .op = (op_key)atoi(w->word[1]), .action = insert ? OP_INSERT : OP_EJECT,
+        .mode = has(w, "forced") ? EJECT_FORCED : EJECT_ORDERLY, .patience = number(w, "patience=", 25000),
+        .on_timeout = has(w, "then-force") ? ON_TIMEOUT_FORCE : ON_TIMEOUT_FAIL,
+        .lock_policy = has(w, "release") ? LOCK_RELEASE_WHEN_QUIET : LOCK_RESPECT,
+        .only_if_medium = (uint64_t)number(w, "if=", 0),
+    };
+    if (!insert) return;
+    rq->image = (image_key)atoi(w->word[2]);
+    rq->readonly = has(w, "ro");
+    rq->swap_direct = has(w, "swap");
+    rq->accept_stale_host = has(w, "accept");
+    rq->reattach = has(w, "reattach");
+    rq->only_if_empty = has(w, "if-empty");
+}
+
+/* What the kernel does for the action under way, and how it looks then. */
+static void read_result(struct bench *b, const struct words *w, struct drive_result *r)
+{
+    const struct drive_action *a = &b->action;
+    bool well = strncmp(w->word[0], "ok", 2) == 0 || has(w, "late-ok"), obeys = has(w, "ok") || has(w, "ok-but-ro");
+    if (obeys && (a->what == DO_ASK || a->what == DO_FORCE)) b->kernel = (struct drive_medium){0};
+    if (obeys && (a->what == DO_INSERT || a->what == DO_SWAP))
+        b->kernel = (struct drive_medium){a->image, a->readonly || has(w, "ok-but-ro")};
+    *r = (struct drive_result){
+        .ticket = a->ticket, .outcome = well ? OUTCOME_OK : has(w, "busy") ? OUTCOME_BUSY : OUTCOME_ERROR,
+        .code = has(w, "error") ? err_from_name(w->word[1]) : ERR_NONE, .medium = b->kernel,
+        .medium_known = a->what != DO_OPEN && a->what != DO_SYNC && a->what != DO_REATTACH};
+}
+
+static void host_does(struct bench *b, const struct words *w)
+{
+    if (has(w, "writes")) b->seen.bytes_written += 512, b->seen.last_write_at = b->now;
+    if (has(w, "reads")) b->seen.bytes_read += 512, b->seen.last_read_at = b->now;
+    if (has(w, "unseen") || has(w, "seen")) b->seen.known = has(w, "seen");
+    if (has(w, "leaves")) b->kernel = (struct drive_medium){0};
+    if (w->word[0][0] == '+') b->now += atoll(w->word[0] + 1);
+}
+
+static struct drive_event event_of(struct bench *b, const struct words *w)
+{
+    static const struct {
+        const char *word;
+        enum drive_event_kind kind;
+    } kinds[] = {
+        {"eject", DRIVE_REQUEST},      {"insert", DRIVE_REQUEST},     {"cancel", DRIVE_CANCEL},       {"force", DRIVE_HURRY},
+        {"ok", DRIVE_RESULT},          {"busy", DRIVE_RESULT},        {"error", DRIVE_RESULT},        {"ok-but-in", DRIVE_RESULT},
+        {"ok-but-ro", DRIVE_RESULT},   {"late-ok", DRIVE_RESULT},     {"leaves", DRIVE_HINT_CLOSED},  {"unbound", DRIVE_LINK},
+        {"bound", DRIVE_LINK},         {"reenumerated", DRIVE_REENUMERATED}, {"held", DRIVE_HELD},
+        {"accept-stale", DRIVE_ACCEPT_STALE}, {"writes", DRIVE_EVIDENCE}, {"reads", DRIVE_EVIDENCE}, {"seen", DRIVE_EVIDENCE},
+        {"unseen", DRIVE_EVIDENCE},
+    };
+    struct drive_event ev = {.kind = DRIVE_EVIDENCE, .attached = !has(w, "unbound"), .host_present = !has(w, "unbound")};
+    size_t i = 0;
+    while (i < ARRAY_LEN(kinds) && strcmp(kinds[i].word, w->word[0]) != 0) i++;
+    if (i < ARRAY_LEN(kinds))
+        ev.kind = kinds[i].kind;
+    else if (w->word[0][0] != '+')
+        fail_msg("what is \"%s\"?", w->word[0]);
+    host_does(b, w);
+    ev.evidence = b->seen;
+    if (ev.kind == DRIVE_REQUEST) read_request(w, &ev.request);
+    if (ev.kind == DRIVE_RESULT) read_result(b, w, &ev.result);
+    if (ev.kind == DRIVE_CANCEL || ev.kind == DRIVE_HURRY) ev.op = (op_key)atoi(w->word[1]);
+    return ev;
+}
+
+static void say(char *text, size_t size, const char *fmt, ...) attr_printf(3, 4);
+
+static void say(char *text, size_t size, const char *fmt, ...)
+{
+    size_t len = strlen(text);
+    va_list ap;
+    va_start(ap, fmt);
+    if (len) snprintf(text + len, size - len, " "), len++;
+    vsnprintf(text + len, size - len, fmt, ap);
+    va_end(ap);
+}
+
+static void say_finish(char *text, size_t size, const struct drive_finish *f)
+{
+    static const struct {
+        enum drive_fact fact;
+        const char *word;
+    } facts[] = {
+        {FACT_UNCHANGED, "unchanged"}, {FACT_FORCED, "forced"}, {FACT_LOCK_OVERRIDDEN, "overridden"}, {FACT_RACED_WITH_WRITE, "raced"},
+        {FACT_STALE_HOST, "stale"}, {FACT_REATTACHED, "reattached"}, {FACT_NOT_DURABLE, "not-durable"},
+    };
+    say(text, size, "%s %llu", op_state_names[f->state], (unsigned long long)f->op);
+    if (f->state == OP_FAILED) say(text, size, "%s", err_name(f->code));
+    for (size_t i = 0; f->state == OP_DONE && i < ARRAY_LEN(facts); i++)
+        if (f->facts & facts[i].fact) say(text, size, "%s", facts[i].word);
+}
+
+static void tell(const struct drive_output *out, char *text, size_t size)
+{
+    text[0] = '\0';
+    if (out->refused) say(text, size, "refused %s", err_name(out->refused));
+    if (out->joined) say(text, size, "joins %llu", (unsigned long long)out->joined);
+    for (size_t i = 0; i < out->finished_len; i++) say_finish(text, size, &out->finished[i]);
+    if (out->host_ejected) say(text, size, "host-ejected");
+    if (out->action.what != DO_NOTHING) say(text, size, "%s", drive_do_names[out->action.what]);
+    if (!text[0]) say(text, size, "-");
+}
+
+static void look(const struct drive *d, char *text, size_t size)
+{
+    text[0] = '\0';
+    say(text, size, "%s", drive_state_names[drive_state(d)]);
+    if (d->stale_host) say(text, size, "stale");
+    if (d->medium.image && d->evidence.lock == LOCK_LOCKED) say(text, size, "locked");
+}
+
+static void step(struct bench *b, const struct words *w, char *text, size_t size)
+{
+    struct drive_output out;
+    uint64_t generation = b->d.generation;
+    const struct drive_event ev = event_of(b, w);
+    drive_step(&b->d, &ev, b->now, &out);
+    if (out.action.what != DO_NOTHING) b->action = out.action;
+    if (ev.kind == DRIVE_HELD) b->action = (struct drive_action){.what = DO_OBSERVE, .ticket = b->d.ticket};
+    if (b->d.generation != generation) b->seen.bytes_read = b->seen.bytes_written = 0, b->seen.last_read_at = b->seen.last_write_at = 0;
+    tell(&out, text, size);
+    const char *broken = drive_check(&b->d);
+    if (broken) fail_msg("an invariant is broken: %s", broken);
+    bool waits = b->d.queue_len && b->d.outstanding == DO_NOTHING;
+    if (waits && out.wake == MSEC_NEVER && b->d.evidence.known) fail_msg("an operation waits, and nothing will wake it");
+    if (waits && out.wake <= b->now) fail_msg("it wants to be looked at in the past");
+}
+
+static void play(void **state)
+{
+    const struct scenario *s = *state;
+    struct bench b;
+    begin(&b, s->start);
+    for (size_t i = 0; i < ARRAY_LEN(s->lines) && s->lines[i].event; i++) {
+        char text[256];
+        struct words w;
+        split(s->lines[i].event, &w);
+        if (strcmp(w.word[0], "look") == 0) {
+            look(&b.d, text, sizeof text);
+        } else if (strcmp(w.word[0], "quarantine") == 0) {
+            drive_restore(&b.d, b.d.stale_host, b.now + atoll(w.word[1]), b.d.generation);
+            strcpy(text, "-");
+        } else {
+            step(&b, &w, text, sizeof text);
+        }
+        if (strcmp(text, s->lines[i].does) != 0)
+            fail_msg("line %zu, \"%s\": expected \"%s\", got \"%s\"", i + 1, s->lines[i].event, s->lines[i].does, text);
+    }
+}
+
+/* A runaway script does not fill the memory. */
+static void a_queue_is_bounded(void **state attr_unused)
+{
+    struct bench b;
+    char text[256], request[64];
+    struct words w;
+    begin(&b, "1 ro");
+    for (int i = 1; i <= DRIVE_QUEUE_MAX; i++) {
+        snprintf(request, sizeof request, "eject %d patience=%d", i, 1000 + i);
+        split(request, &w);
+        step(&b, &w, text, sizeof text);
+        assert_string_equal(text, i == 1 ? "ask" : "-");
+    }
+    split("eject 99 patience=1", &w);
+    step(&b, &w, text, sizeof text);
+    assert_string_equal(text, "refused too_many_requests");
+}
+
+static void force_is_not_tried_for_ever(void **state attr_unused)
+{
+    struct bench b;
+    char text[256];
+    struct words request, busy, later;
+    split("eject 1 forced", &request);
+    split("busy", &busy);
+    split("+20", &later);
+    begin(&b, "1 ro");
+    step(&b, &request, text, sizeof text);
+    for (int i = 1; i < DRIVE_FORCE_TRIES; i++) {
+        assert_string_equal(text, "force");
+        step(&b, &busy, text, sizeof text);
+        assert_string_equal(text, "-");
+        step(&b, &later, text, sizeof text);
+    }
+    step(&b, &busy, text, sizeof text);
+    assert_string_equal(text, "failed 1 medium_in_use");
+}
+
+int main(void)
+{
+    struct CMUnitTest tests[ARRAY_LEN(scenarios) + 2] = {
+        cmocka_unit_test(a_queue_is_bounded),
+        cmocka_unit_test(force_is_not_tried_for_ever),
+    };
+    for (size_t i = 0; i < ARRAY_LEN(scenarios); i++)
+        tests[i + 2] = (struct CMUnitTest){.name = scenarios[i].name, .test_func = play, .initial_state = (void *)(uintptr_t)&scenarios[i]};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

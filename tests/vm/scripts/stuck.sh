@@ -1,0 +1,90 @@
+# Storage that hangs under an image: that drive becomes stuck and says why, everything else keeps answering, also after
+# kill -9; and it recovers by itself when the storage is back.
+# run: --no-trayd
+# shellcheck shell=sh
+# shellcheck source-path=SCRIPTDIR source=../guest/trayd-api.sh
+. /lib/trayd-api.sh
+set -u
+
+command -v nbdkit >/dev/null && command -v nbd-client >/dev/null || { skip "storage that hangs: nbdkit and nbd-client are not installed"; exit 0; }
+images=/srv/trayd/images
+bound=10 # s; a liveness bound for every answer
+
+# A block device is an image, too; behind this one stands a server that can be paused.
+pause() { (printf '%s' "$1"; sleep 1) | socat -t 5 - UNIX-CONNECT:/tmp/pause.sock >/dev/null; }
+nbdkit -U /tmp/nbd.sock -P /tmp/nbd.pid --filter=pause memory 16M pause-control=/tmp/pause.sock
+wait_for 10 test -S /tmp/nbd.sock
+nbd-client -unix /tmp/nbd.sock /dev/nbd0 -b 512 >/dev/null
+mknod $images/nbd.img b 43 0
+dd if=/dev/urandom of=$images/cd.iso bs=1M count=2 status=none
+dd if=/dev/urandom of=$images/disk.img bs=1M count=2 status=none
+trayd_start 's/stuck_after = "10 s"/stuck_after = "2 s"/' 's/{ name = "usb0"; type = "disk"; }/{ name = "usb0"; type = "disk"; stuck_after = "2 s"; }/' || exit 1
+
+within() { # NAME METHOD PATH [CURL-OPTION]...: answers in time
+    within_name=$1
+    shift
+    within_start=$(cut -d . -f 1 /proc/uptime)
+    api "$@"
+    within_took=$(($(cut -d . -f 1 /proc/uptime) - within_start))
+    check "$within_name: an answer within $bound s" test "$status" != 000 -a $within_took -le $bound
+}
+
+insert usb0 nbd.img
+answered "a block device goes into a drive" 200 done
+same "the host sees it" 16777216 "$(host size usb0)"
+host write usb0 --pattern ONE --bytes 1M --direct --sync >/dev/null
+pause p
+host read usb0 --from 8M --bytes 1M --direct >/tmp/reader &
+reader=$!
+check "the evidence: it waits for the storage" wait_for 20 drive_is usb0 '.evidence.waiting_for == "storage"'
+
+within "a forced eject of what hangs" DELETE '/api/v1/drives/usb0/medium?mode=forced'
+answered "says so" 503 drive_stuck
+holds "with the reason" '.detail | test("storage")'
+check "the drive is stuck" drive_is usb0 '.state == "stuck" and (.stuck | test("storage"))'
+within "another request" DELETE /api/v1/drives/usb0/medium
+answered "is refused at once" 503 drive_stuck
+within "an insert" PUT /api/v1/drives/usb0/medium --json '{"image": "disk.img"}'
+answered "too" 503 drive_stuck
+within "a reattach, which would hang as well" POST /api/v1/gadget/reattach --json '{}'
+answered "too" 503 drive_stuck
+
+others_answer() {
+    for path in /drives /drives/usb0 /system /operations /images /stores /images/cd.iso; do
+        within "$1 $path" GET "/api/v1$path"
+        same "$1 $path: well" 200 "$status"
+    done
+    within "$1 an image is inserted in the other drive" PUT /api/v1/drives/cd0/medium --json '{"image": "cd.iso"}'
+    answered "$1 which works" 200 done
+    host size cd0 >/dev/null
+    within "$1 and ejected" DELETE '/api/v1/drives/cd0/medium?mode=forced'
+    answered "$1 by force" 200 done
+    within "$1 the image that hangs" GET /api/v1/images/nbd.img
+    within "$1 its content" GET /api/v1/images/nbd.img/content -r 0-511
+    status=$(curl -sS --max-time $bound -o "$answer_file" -w '%{http_code}' -T $images/cd.iso "$TRAYD_URL/api/v1/images/upload-${1%:}.iso")
+    same "$1 an upload works" 201 "$status"
+    within "$1 and its deletion" DELETE "/api/v1/images/upload-${1%:}.iso"
+    same "$1 too" 204 "$status"
+}
+others_answer "hung:"
+
+old=$(unit_pid trayd-gadget)
+kill -9 "$old"
+restarted() { new=$(unit_pid trayd-gadget) && [ "$new" != "$old" ]; }
+wait_for 20 restarted
+check "trayd-gadget killed: the drive is stuck still" wait_for 20 drive_is usb0 '.state == "stuck"'
+others_answer "killed:"
+old=$(unit_pid trayd-gadget)
+kill -9 "$old"
+wait_for 20 restarted
+check "killed again: still" wait_for 20 drive_is usb0 '.state == "stuck"'
+
+pause r
+check "the storage is back: the drive recovers by itself" wait_for 30 drive_is usb0 '.stuck == null and .state == "empty"'
+check "a writable medium went by force: the host is stale, also two daemons later" drive_is usb0 '.stale_host == true'
+wait $reader
+insert usb0 disk.img '"reattach": true'
+answered "it takes an image again" 200 done
+host dev usb0 --wait 20 >/dev/null
+same "that the host reads" "$(sha256sum <$images/disk.img)" "$(sha256sum <"$(host dev usb0)")"
+check "both services answer" curl -sf -o /dev/null "$TRAYD_URL/readyz"

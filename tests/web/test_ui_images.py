@@ -1,0 +1,155 @@
+"""Images on the page: uploads, names that mean harm, deleting."""
+import hashlib
+import os
+
+import pytest
+
+HOSTILE = "<img src=x onerror=alert(1)>.iso"
+REVERSING = "report\u202egpj.iso"  # would show as reportosi.jpg; the appliance does not take it
+HEBREW = "שלום עולם.iso"
+LONG = "x" * 251 + ".iso"
+
+
+@pytest.fixture
+def file(tmp_path):
+    def make(name, content=b"\x42" * 300000):
+        path = tmp_path / name
+        path.write_bytes(content)
+        return path
+    return make
+
+
+def choose(page, *paths):
+    page.find(".drop", "Upload images")
+    page.browser.find_element("css selector", "input[type=file]").send_keys("\n".join(map(str, paths)))
+
+
+def test_upload_and_delete(page, file):
+    content = os.urandom(700000)
+    choose(page, file("new.img", content))
+    row = page.find(".image", "new.img")
+    page.gone(".upload")
+    assert "700 kB" in row.text
+    page.press("summary", "SHA-256", within=row)
+    page.wait(lambda: hashlib.sha256(content).hexdigest() in page.find(".image", "new.img").text)
+    page.press("button", "Delete…", within=row)
+    page.find("dialog[open]", "Delete new.img?")
+    page.press("dialog[open] button", "Delete it")
+    page.gone(".image", "new.img")
+    assert not os.path.exists(os.path.join(page.trayd.store, "new.img"))
+
+
+def test_several_uploads(page, file):
+    choose(page, file("one.img"), file("two.img"), file("three.img"))
+    for name in "one.img", "two.img", "three.img":
+        page.find(".image", name)
+    page.gone(".upload")
+
+
+def test_dropped_file(page):
+    page.run("""
+        const data = new DataTransfer();
+        data.items.add(new File([new Uint8Array(5000)], 'dropped.img'));
+        const drag = kind => document.querySelector('main').dispatchEvent(
+            new DragEvent(kind, {dataTransfer: data, bubbles: true, cancelable: true}));
+        if (drag('dragover') || !document.querySelector('.drop.is-over')) throw new Error('not accepted');
+        drag('drop');""")
+    page.find(".image", "dropped.img")
+    page.gone(".upload")
+
+
+def test_name_that_is_taken(page, file):
+    choose(page, file("stick.img", b"new" * 1000))
+    page.find(".upload .problem", "The name is taken")
+    page.press(".upload .problem button", "Replace it")
+    page.gone(".upload")
+    page.find(".image", "3 kB")
+    with open(os.path.join(page.trayd.store, "stick.img"), "rb") as f:
+        assert f.read() == b"new" * 1000
+
+
+def test_upload_can_be_cancelled(page, file):
+    # Slow enough that there is time for it.
+    page.browser.execute_cdp_cmd("Network.enable", {})
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 400_000}
+    page.browser.execute_cdp_cmd("Network.emulateNetworkConditions", slow)
+    try:
+        choose(page, file("slow.img", bytes(8_000_000)))
+        page.find(".upload", "left")
+        page.press(".upload button", "Cancel")
+        page.gone(".upload")
+    finally:
+        page.browser.execute_cdp_cmd("Network.emulateNetworkConditions", {**slow, "uploadThroughput": -1})
+    page.wait(lambda: page.trayd.request("GET", "/api/v1/images?q=slow").json()["images"] == [])
+
+
+def test_image_in_a_drive_cannot_be_deleted(page):
+    page.put("cd0", "debian.iso")
+    row = page.find(".image", "in cd0")
+    button = page.find(".buttons .quiet[aria-disabled=true]", within=row)
+    assert button.get_attribute("title") == "It is in cd0: eject it first"
+    button.click()
+    assert not page.browser.find_elements("css selector", "dialog[open]")
+
+
+def test_upload_of_others_can_be_stopped(page):
+    with page.trayd.connect() as s:
+        s.sendall(b"PUT /api/v1/images/theirs.img HTTP/1.1\r\nHost: localhost:%d\r\nContent-Length: 5000000\r\n\r\n" % page.trayd.port)
+        s.sendall(bytes(1000))
+        row = page.find(".image", "theirs.img")
+        assert "being received" in row.text and "5 MB in all" in row.text
+        page.press("button", "Stop…", within=row)
+        page.press("dialog[open] button", "Stop it")
+        page.gone(".image", "theirs.img")
+
+
+def test_images_that_others_upload_and_delete(page):
+    page.trayd.request("PUT", "/api/v1/images/theirs.img", data=b"x" * 4096)
+    page.find(".image", "theirs.img")
+    page.trayd.request("DELETE", "/api/v1/images/theirs.img")
+    page.gone(".image", "theirs.img")
+
+
+def test_search_and_sort(page):
+    page.find("#images .search").send_keys("STICK")
+    page.gone(".image", "debian.iso")
+    page.find(".image", "stick.img")
+    page.find("#images .search").send_keys("zzz")
+    page.find("#images .none", "No image has that in its name.")
+
+
+@pytest.mark.parametrize("name", [HOSTILE, HEBREW, LONG], ids=["markup", "hebrew", "long"])
+def test_names_that_mean_harm(make_page, name):
+    page = make_page([name]).open()
+    page.resize((360, 740))
+    page.insert("cd0", "")
+    page.wait_card("cd0", "Loaded")
+    shown = page.find('.drive[data-drive="cd0"] .medium-name').text
+    assert shown == name
+    assert page.run("return document.querySelectorAll('main img, main script, main iframe').length") == 0
+    assert not page.is_wider_than_window()
+    page.press(".operations summary")
+    page.pinhole("cd0")
+    page.find("dialog[open]", "by force?")
+    assert not page.is_wider_than_window()
+    page.press("dialog[open] button", "Take it out")
+    page.wait_card("cd0", "Empty")
+    row = page.find(".image")
+    page.press("button", "Delete…", within=row)
+    page.press("dialog[open] button", "Delete it")
+    page.gone(".image")
+    assert os.listdir(page.trayd.store) in ([], [".trayd"])
+
+
+def test_refused_name_is_shown_as_it_is(page, file):
+    page.expected = ["400 (Bad Request)"]
+    choose(page, file(REVERSING))
+    page.find(".upload .image-name", "report‹U+202E›gpj.iso")
+    page.find(".upload .problem", "The name cannot be used")
+    page.press(".upload button", "Remove")
+    page.gone(".upload")
+
+
+def test_download_link(page):
+    link = page.find(".image a", "Download").get_attribute("href")
+    assert link == f"{page.trayd.url}/api/v1/images/debian.iso/content?store=main"
