@@ -191,7 +191,6 @@ static json_t *insert_request(const struct api_request *rq, const struct insert 
 static json_t *find_image(struct api *a, const struct insert *in, struct err *e)
 {
     json_t *image = library_get(a->library, in->store, in->image, e);
-    if (!image && e->code == ERR_NOT_FOUND) e->code = ERR_IMAGE_MISSING;
     if (!image || json_flag(image, "complete")) return image;
     json_decref(image);
     err_set(e, ERR_IMAGE_INCOMPLETE, "\"%s\" is still being received", in->image);

@@ -25,6 +25,9 @@ extern api_handler api_list_stores, api_get_store;
 /* events_stream.c */
 extern api_handler api_stream_events;
 
+/* break_io.c */
+extern api_handler api_break_io;
+
 /* gadget.c */
 extern api_handler api_reattach_gadget, api_attach_gadget, api_detach_gadget;
 

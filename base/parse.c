@@ -40,7 +40,7 @@ static int scaled(const char *text, const struct unit *units, size_t count, uint
             part_scale *= 10;
         }
     }
-    if (*p == ' ') p++;
+    if (*p == ' ' && p[1]) p++; /* a blank belongs to a unit */
     for (size_t i = 0; i < count; i++) {
         if (strcmp(p, units[i].name) != 0) continue;
         uint64_t value, fraction;

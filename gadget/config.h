@@ -17,7 +17,6 @@
 #define FUNCTION_ATTRIBUTES_MAX 16
 
 enum forced_eject_use { FORCED_EJECT_AUTO, FORCED_EJECT_OFF };
-enum host_profile { HOST_LINUX, HOST_WINDOWS, HOST_MACOS, HOST_FIRMWARE, HOST_UNKNOWN };
 
 struct drive_config {
     char name[DRIVE_NAME_MAX];     /* letters and digits, '-', '_' */
@@ -25,6 +24,8 @@ struct drive_config {
     char function[DRIVE_NAME_MAX]; /* name of the mass_storage function; empty: one of its own, named as the drive */
     int lock_policy;               /* enum lock_policy */
     msec quiet, release_quiet, dwell;
+    int host;                      /* enum host_kind: whose clock it is (profile.h), */
+    msec break_after, quarantine;  /* and what is to be different; 0: as the profile says */
     msec patience;                 /* of an orderly eject that does not say */
     msec stuck_after;              /* a call into the kernel that takes longer makes the drive `stuck` */
     int line;

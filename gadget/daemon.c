@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "gadget/client.h"
+#include "gadget/profile.h"
 #include "gadget/socket.h"
 #include "gadget/state_file.h"
 #include "gadget/view.h"
@@ -15,12 +16,6 @@
 #define ACTIVE_FOR 10000      /* ms after the last byte in which evidence is sampled by the clock; then inotify wakes us */
 
 #define POLLING_LOOK 2500     /* ms; a host that polls does so every second or two */
-
-/*
- * The longest that a host may still hold a command for a medium that we know nothing of: Linux gives a read 30 s and
- * tries it six times (SD_TIMEOUT, SD_MAX_RETRIES in drivers/scsi/sd.h), with 10 s of error handling in between.
- */
-#define QUARANTINE_UNKNOWN (6 * 40000)
 
 #define TICKET_NOBODY UINT32_MAX /* of an order whose result nobody waits for */
 
@@ -65,9 +60,12 @@ static void on_reattached(void *owner, const struct err *e)
 {
     struct unit *u = owner;
     u->last_error = *e;
+    bool known = u->reattach_seen_known;
+    u->reattach_seen_known = false;
     struct drive_event ev = {.kind = DRIVE_RESULT,
                              .result = {.ticket = u->acting.ticket,
-                                        .outcome = e->code ? OUTCOME_ERROR : OUTCOME_OK, .code = e->code}};
+                                        .outcome = e->code ? OUTCOME_ERROR : OUTCOME_OK, .code = e->code,
+                                        .medium_known = known, .medium = u->reattach_seen}};
     struct operation *op = operations_by_key(u->daemon->operations, u->acting.op);
     if (op) operation_step_end(op, e->code ? err_name(e->code) : "done", clock_boot_ms());
     daemon_feed(u, &ev);
@@ -80,10 +78,12 @@ static void act(struct unit *u, const struct drive_action *a)
     bool in_store = a->what == DO_OPEN || a->what == DO_SYNC;
     struct err e;
     if (op) operation_step_begin(op, drive_do_names[a->what], clock_boot_ms());
+    if (a->what == DO_SIGNAL) log_warning("%s: interrupting the host's I/O to eject", u->config->name);
     u->acting = *a;
     if (a->what == DO_INSERT || a->what == DO_SWAP) evidence_mark(&u->evidence);
     if (a->what == DO_REATTACH) {
-        if (reattach_begin(d, REATTACH_FULL, u->index, a->allow_collateral, on_reattached, u, &e) < 0) on_reattached(u, &e);
+        if (reattach_begin(d, REATTACH_FULL, u->index, a->eject, a->allow_collateral, on_reattached, u, &e) < 0)
+            on_reattached(u, &e);
         return;
     }
     if (reattach_under_way(d) && !in_store) {
@@ -143,20 +143,27 @@ static void finish_operations(struct unit *u, const struct drive_output *out, ms
     }
 }
 
+/* An earlier process was taking the medium out when it ended. */
+static bool was_taking_medium(const struct unit *u)
+{
+    return u->resumed_doing == DO_ASK || u->resumed_doing == DO_FORCE || u->resumed_doing == DO_SYNC;
+}
+
 /* The medium is another one than before this turn. */
 static void medium_changed(struct unit *u, const struct drive_output *out, msec now)
 {
     struct daemon *d = u->daemon;
     const struct image_ref *left = images_ref(d->images, out->left);
     struct operation *op = operations_by_key(d->operations, u->acting.op);
+    bool by_host = out->host_ejected && !was_taking_medium(u);
     bool for_nobody = out->host_ejected || !op || operation_is_finished(op); /* or for one that has given up */
     if (out->left && !for_nobody) op->emptied_real = clock_real_ms();
     if (out->left && for_nobody) {
-        log_info("%s: %s %s", u->config->name, left ? left->name : "the medium", out->host_ejected ? "was ejected by the host" : "is out");
+        log_info("%s: %s %s", u->config->name, left ? left->name : "the medium", by_host ? "was ejected by the host" : "is out");
         struct engine_order sync = {.what = DO_SYNC, .ticket = TICKET_NOBODY};
         d->engine->class->order(d->engine, u->index, &sync);
     }
-    if (out->host_ejected && left) {
+    if (by_host && left) {
         json_t *event = json_object();
         json_put_text(event, "drive", u->config->name);
         json_put_text(event, "image", left->name);
@@ -215,6 +222,29 @@ static void set_timers(struct unit *u, msec wake, msec now)
 
 static void resume_operation(struct unit *u);
 
+/* The thread may have been found, or lost, since the last turn. */
+static void refresh_capabilities(struct unit *u)
+{
+    struct engine_capabilities can;
+    u->daemon->engine->class->capabilities(u->daemon->engine, u->index, &can);
+    u->machine.policy.can_force = can.forced_eject;
+    u->machine.policy.can_signal = can.signal || can.break_io;
+    u->machine.policy.can_break = can.signal || can.break_io;
+}
+
+static void break_io(struct unit *u)
+{
+    struct daemon *d = u->daemon;
+    static const char *const how[] = {[BREAK_BY_ATTRIBUTE] = "break_io", [BREAK_BY_SIGNAL] = "SIGUSR1"};
+    struct operation *op = u->machine.queue_len ? operations_by_key(d->operations, u->machine.queue[0].rq.op) : NULL;
+    u->broke = d->engine->class->break_io(d->engine, u->index, &u->break_error);
+    if (u->broke == BREAK_NOT)
+        log_warning("%s: %s", u->config->name, u->break_error.text);
+    else
+        log_warning("%s: interrupted the host's I/O by %s", u->config->name, how[u->broke]);
+    if (op) operation_step_insert(op, "break", u->broke == BREAK_NOT ? err_name(u->break_error.code) : how[u->broke], clock_boot_ms());
+}
+
 static void feed(struct unit *u, struct drive_event *ev, struct drive_output *out)
 {
     struct daemon *d = u->daemon;
@@ -223,15 +253,20 @@ static void feed(struct unit *u, struct drive_event *ev, struct drive_output *ou
     bool was_observed = u->machine.observed;
 
     sample(u, now);
+    refresh_capabilities(u);
     ev->evidence = evidence_view(&u->evidence, &u->sample);
     drive_step(&u->machine, ev, now, out);
     if (u->machine.generation != generation) medium_changed(u, out, now);
     finish_operations(u, out, now);
     note_queue(u, now);
-    if (!was_observed && u->machine.observed) resume_operation(u);
+    if (!was_observed && u->machine.observed) {
+        resume_operation(u);
+        u->resumed_doing = DO_NOTHING; /* what comes now is this process's own doing */
+    }
     state_file_save(d); /* before the action: whoever comes after us must know what was begun */
     if (out->changed || (u->untold && now - u->told_at >= d->config->sample_interval)) daemon_tell_drive(u);
     tell_operations(d, u->index);
+    if (out->break_io) break_io(u);
     set_timers(u, out->wake, now);
     if (out->action.what != DO_NOTHING) act(u, &out->action);
 }
@@ -270,8 +305,7 @@ static void resume_operation(struct unit *u)
 /* A call that may have taken a writable medium was under way: whether the host still wrote is not known. */
 static void doubt_the_host(struct unit *u, bool was_writable, bool empty)
 {
-    bool taking = u->resumed_doing == DO_ASK || u->resumed_doing == DO_FORCE || u->resumed_doing == DO_SYNC;
-    if (taking && was_writable && empty) u->machine.stale_host = true;
+    if (was_taking_medium(u) && was_writable && empty) u->machine.stale_host = true;
 }
 
 /* ---- the engine's sink ------------------------------------------------------------------------------------------- */
@@ -338,6 +372,12 @@ static void on_result(void *owner, size_t drive, const struct engine_result *res
     struct unit *u = &d->units[drive];
     struct engine_result r = *result;
     if (r.ticket == TICKET_NOBODY) return;
+    if (r.ticket == TICKET_REATTACH) {
+        u->reattach_seen_known = r.medium_known;
+        u->reattach_seen = (struct drive_medium){.image = recognise(u, &r), .readonly = r.medium.present && r.medium.readonly};
+        reattach_ejected(d);
+        return;
+    }
     bool current = r.ticket == u->machine.ticket;
     if (r.what == DO_OPEN && current) on_open(u, &r);
     u->last_error = r.outcome == OUTCOME_ERROR ? r.err : (struct err){0};
@@ -364,7 +404,7 @@ static void assume_the_worst(struct daemon *d)
     log_warning("there is a gadget, but no record of what was done with it: its empty drives are quarantined");
     for (size_t i = 0; i < d->units_len; i++)
         drive_restore(&d->units[i].machine, d->units[i].machine.policy.type == DRIVE_DISK,
-                      clock_boot_ms() + QUARANTINE_UNKNOWN, 0);
+                      clock_boot_ms() + host_profile_of((enum host_kind)d->units[i].config->host)->quarantine, 0, 0);
 }
 
 static void new_incarnation(struct daemon *d)
@@ -392,9 +432,6 @@ static void on_started(struct daemon *d, const struct gadget_result *r)
     log_info("gadget %s: %s%s", d->config->name, how[r->found], r->bound ? "" : ", no controller yet");
     for (size_t i = 0; i < d->units_len; i++) {
         struct unit *u = &d->units[i];
-        struct engine_capabilities can;
-        d->engine->class->capabilities(d->engine, i, &can);
-        u->machine.policy.can_force = can.forced_eject;
         struct drive_event ev = {.kind = DRIVE_HINT_CLOSED};
         daemon_feed(u, &ev);
     }
@@ -504,6 +541,16 @@ static int change(struct daemon *d, struct operation *op, enum drive_event_kind 
     return out.refused == ERR_NONE ? 0 : refuse(d, op, out.refused, e);
 }
 
+void daemon_break(struct daemon *d, size_t drive, enum waiting_for *ret_found, enum engine_break *ret_did, struct err *e)
+{
+    struct drive_output out;
+    struct drive_event ev = {.kind = DRIVE_BREAK};
+    feed(&d->units[drive], &ev, &out);
+    *ret_found = out.found;
+    *ret_did = out.break_io ? d->units[drive].broke : BREAK_NOT;
+    *e = out.break_io ? d->units[drive].break_error : (struct err){0};
+}
+
 int daemon_cancel(struct daemon *d, struct operation *op, struct err *e)
 {
     return change(d, op, DRIVE_CANCEL, e);
@@ -520,10 +567,13 @@ static void init_unit(struct daemon *d, size_t i)
 {
     struct unit *u = &d->units[i];
     const struct drive_config *c = &d->config->drives[i];
+    const struct host_profile *host = host_profile_of((enum host_kind)c->host);
     const struct drive_policy policy = {
         .type = (enum drive_type)c->type, .lock_policy = (enum lock_policy)c->lock_policy,
         .reattach = (enum reattach_policy)d->config->reattach, .quiet = c->quiet, .release_quiet = c->release_quiet,
         .dwell = c->dwell, .stuck_after = c->stuck_after,
+        .break_after = c->break_after ? c->break_after : host->break_after,
+        .quarantine_for = c->quarantine ? c->quarantine : host->quarantine,
     };
     u->daemon = d;
     u->index = i;

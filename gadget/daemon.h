@@ -31,6 +31,10 @@ struct unit {                      /* a drive with all that belongs to it */
     image_key opened_image;
     bool opened_readonly;
     image_key held_image;          /* images_hold()'s */
+    bool reattach_seen_known;      /* the medium was taken out while the gadget was unbound: what the kernel showed then */
+    struct drive_medium reattach_seen;
+    enum engine_break broke;       /* how I/O was broken last */
+    struct err break_error;
     struct drive_action deferred;  /* withheld while the gadget is reattached */
     struct drive_action acting;    /* given to the engine */
     struct err last_error;         /* of the engine's last result */
@@ -67,6 +71,8 @@ struct daemon {
 int daemon_submit(struct daemon *d, size_t drive, const struct drive_request *rq, const char *by, struct operation **ret, struct err *e);
 int daemon_cancel(struct daemon *d, struct operation *op, struct err *e);
 int daemon_hurry(struct daemon *d, struct operation *op, struct err *e);
+/* The operator's break-io. What was found, and what was done about it. */
+void daemon_break(struct daemon *d, size_t drive, enum waiting_for *ret_found, enum engine_break *ret_did, struct err *e);
 int daemon_find_drive(const struct daemon *d, const char *name); /* -1 if there is none */
 
 /* ---- life ---- */

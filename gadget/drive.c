@@ -9,8 +9,9 @@ void drive_init(struct drive *d, const struct drive_policy *policy)
     *d = (struct drive){.policy = *policy, .empty_since = DRIVE_EMPTY_LONG_AGO};
 }
 
-void drive_restore(struct drive *d, bool stale_host, msec quarantine_until, uint64_t generation)
+void drive_restore(struct drive *d, bool stale_host, msec quarantine_until, uint64_t generation, msec broken_at)
 {
+    d->broken_at = broken_at;
     d->stale_host = stale_host;
     d->quarantine = quarantine_until != 0;
     d->quarantine_until = quarantine_until;
@@ -58,7 +59,12 @@ static bool same_request(const struct drive_request *a, const struct drive_reque
 
 static bool is_taking_medium(const struct drive_op *op)
 {
-    return op->phase == PHASE_QUIET || op->phase == PHASE_ASKING || op->phase == PHASE_LOCKED;
+    return op->phase == PHASE_QUIET || op->phase == PHASE_ASKING || op->phase == PHASE_LOCKED || op->phase == PHASE_GAP;
+}
+
+bool drive_can_take(const struct drive_policy *p)
+{
+    return p->can_force || p->can_signal || p->reattach != REATTACH_NEVER;
 }
 
 static void on_request(struct turn *t)
@@ -72,7 +78,7 @@ static void on_request(struct turn *t)
         t->out->refused = ERR_DRIVE_STUCK;
         return;
     }
-    if (forced_eject && d->medium.image && !d->policy.can_force) {
+    if (forced_eject && d->medium.image && !drive_can_take(&d->policy)) {
         t->out->refused = ERR_FORCED_UNAVAILABLE;
         return;
     }
@@ -136,7 +142,7 @@ static void on_hurry(struct turn *t)
         t->out->refused = ERR_NOT_FOUND;
     else if (d->queue[i].phase != PHASE_QUEUED && !is_taking_medium(&d->queue[i]))
         t->out->refused = ERR_TOO_LATE;
-    else if (!d->policy.can_force)
+    else if (!drive_can_take(&d->policy))
         t->out->refused = ERR_FORCED_UNAVAILABLE;
     else
         d->queue[i].hurried = t->out->changed = true;
@@ -167,6 +173,12 @@ void drive_observe_medium(struct turn *t, const struct drive_medium *seen)
     if (seen->image == d->medium.image && seen->readonly == d->medium.readonly) return;
     if (d->medium.image) t->out->left = d->medium.image;
     if (d->medium.image && !seen->image) d->empty_since = t->now;
+    /* The command that was broken may be repeated by the host on whatever it finds. */
+    if (d->medium.image && !seen->image && d->broken_at && t->now < d->broken_at + d->policy.quarantine_for) {
+        d->quarantine = true;
+        d->quarantine_until = d->broken_at + d->policy.quarantine_for;
+        if (!d->medium.readonly) d->stale_host = true;
+    }
     d->medium = *seen;
     d->generation++;
     d->loaded_since = t->now;
@@ -180,11 +192,12 @@ static void settle_late(struct turn *t, enum drive_do what, const struct drive_m
     bool taken = before->image && !t->d->medium.image && what != DO_OBSERVE;
     bool raced = t->ev->evidence.bytes_written != t->d->written_before;
     t->out->changed = true;
-    if (taken && !before->readonly && (what == DO_FORCE || raced)) {
+    bool forced = what == DO_FORCE || what == DO_SIGNAL;
+    if (taken && !before->readonly && (forced || raced)) {
         t->d->stale_host = true;
         t->out->facts |= FACT_STALE_HOST | (raced ? FACT_RACED_WITH_WRITE : 0);
     }
-    if (taken && what == DO_FORCE) t->out->facts |= FACT_FORCED;
+    if (taken && forced) t->out->facts |= FACT_FORCED;
     t->out->host_ejected = before->image && !t->d->medium.image && what == DO_OBSERVE;
     if (!t->ev->result.medium_known) t->d->observe_wanted = true;
 }
@@ -254,6 +267,55 @@ static void on_held(struct turn *t)
     if (d->queue_len) drive_finish_head(t, OP_FAILED, ERR_DRIVE_STUCK);
 }
 
+static void break_io(struct turn *t, struct drive_op *op)
+{
+    t->d->broken_at = t->now;
+    t->out->break_io = t->out->changed = true;
+    if (!op) return;
+    op->broke = true;
+    op->facts |= FACT_BROKE_IO;
+}
+
+/* The operator's order. It needs no permission but the operator's, and is obeyed only where it does what is meant. */
+static void on_break(struct turn *t)
+{
+    struct drive *d = t->d;
+    t->out->found = d->evidence.known ? d->evidence.waiting_for : WAITING_UNKNOWN;
+    if (t->out->found == WAITING_HOST && d->policy.can_break) break_io(t, d->queue_len ? &d->queue[0] : NULL);
+}
+
+/* The policy that releases a lock when all is quiet is no permission to interrupt somebody. */
+static bool may_break(const struct drive_op *op, msec now)
+{
+    return op->hurried || op->rq.mode == EJECT_FORCED || (op->rq.on_timeout == ON_TIMEOUT_FORCE && now >= op->patience_until);
+}
+
+/*
+ * Rung 3: a way out that was ordered with force does not come back. If the thread waits for the host, interrupting
+ * it lets everything go on; if it waits for storage, nothing but the storage can; what is unknown is left alone.
+ */
+static void look_into_force(struct turn *t)
+{
+    struct drive *d = t->d;
+    struct drive_op *op = d->queue_len ? &d->queue[0] : NULL;
+    if (!op || d->stuck || (d->outstanding != DO_FORCE && d->outstanding != DO_ASK)) return;
+    if (!may_break(op, t->now) || op->broke || t->now < d->outstanding_since + d->policy.break_after) return;
+    op->force_now = true;
+    if (d->evidence.known && d->evidence.waiting_for == WAITING_HOST && d->policy.can_break) break_io(t, op);
+}
+
+static msec look_into_force_at(const struct drive *d, msec now)
+{
+    const struct drive_op *op = d->queue_len ? &d->queue[0] : NULL;
+    if (!op || d->stuck || op->broke || !d->policy.can_break) return MSEC_NEVER;
+    if (d->outstanding != DO_FORCE && d->outstanding != DO_ASK) return MSEC_NEVER;
+    bool may = may_break(op, now);
+    if (!may && op->rq.on_timeout != ON_TIMEOUT_FORCE) return MSEC_NEVER;
+    msec at = d->outstanding_since + d->policy.break_after;
+    if (!may) at = MAX(at, op->patience_until);
+    return at > now ? at : now + DRIVE_BREAK_LOOK;
+}
+
 static void on_link(struct turn *t)
 {
     struct drive *d = t->d;
@@ -267,6 +329,7 @@ static void on_reenumerated(struct turn *t)
     struct drive *d = t->d;
     if (d->stale_host || d->quarantine) t->out->changed = true;
     d->stale_host = d->quarantine = false;
+    d->broken_at = 0;
     d->evidence.lock = LOCK_UNKNOWN;
     if (!d->medium.image) d->empty_since = DRIVE_EMPTY_LONG_AGO;
 }
@@ -296,6 +359,7 @@ static void handle(struct turn *t)
     case DRIVE_CANCEL: on_cancel(t); break;
     case DRIVE_HURRY: on_hurry(t); break;
     case DRIVE_ACCEPT_STALE: d->stale_host = false; break;
+    case DRIVE_BREAK: on_break(t); break;
     case DRIVE_HELD: on_held(t); break;
     }
 }
@@ -307,6 +371,7 @@ void drive_step(struct drive *d, const struct drive_event *ev, msec now, struct 
     absorb_evidence(d, &ev->evidence);
     handle(&t);
     if (is_overdue(d, now)) on_overdue(&t);
+    look_into_force(&t);
     if (d->quarantine && now >= d->quarantine_until) { /* time ends it for read-only media; stale_host stays */
         d->quarantine = false;
         out->changed = true;
@@ -319,7 +384,7 @@ void drive_step(struct drive *d, const struct drive_event *ev, msec now, struct 
 
     if (d->outstanding != DO_NOTHING && !d->stuck) out->wake = d->outstanding_since + d->policy.stuck_after;
     if (d->quarantine) out->wake = MIN(out->wake, d->quarantine_until);
-    out->wake = MIN(out->wake, ladder_wake(d));
+    out->wake = MIN(out->wake, MIN(ladder_wake(d), look_into_force_at(d, now)));
 }
 
 /* ---- what it looks like ------------------------------------------------------------------------------------------ */
@@ -330,6 +395,7 @@ enum op_state drive_op_state(const struct drive_op *op)
     case PHASE_QUEUED: return OP_QUEUED;
     case PHASE_QUIET:
     case PHASE_LOCKED:
+    case PHASE_GAP:
     case PHASE_DWELL:
     case PHASE_QUARANTINE: return OP_WAITING;
     case PHASE_OPENING:
@@ -354,11 +420,12 @@ enum drive_state drive_state(const struct drive *d)
     case PHASE_QUIET:
     case PHASE_ASKING:
     case PHASE_LOCKED:
+    case PHASE_GAP:
     case PHASE_FORCING:
     case PHASE_SYNCING: return STATE_EJECTING;
+    case PHASE_REATTACHING: return d->queue[0].rq.action == OP_EJECT || d->medium.image ? STATE_EJECTING : STATE_INSERTING;
     case PHASE_SWAPPING:
     case PHASE_DWELL:
-    case PHASE_REATTACHING:
     case PHASE_INSERTING: return STATE_INSERTING;
     case PHASE_OPENING: return d->medium.image ? STATE_LOADED : STATE_INSERTING;
     case PHASE_QUEUED:
@@ -370,7 +437,7 @@ enum drive_state drive_state(const struct drive *d)
 
 bool drive_wants_samples(const struct drive *d)
 {
-    return d->medium.image && d->queue_len && (d->queue[0].phase == PHASE_QUIET || d->queue[0].phase == PHASE_LOCKED);
+    return d->medium.image && d->queue_len && is_taking_medium(&d->queue[0]);
 }
 
 static bool phase_has_action(enum op_phase phase)

@@ -11,6 +11,7 @@
  *   QUEUED -+-> OPENING -+-> QUIET <-> ASKING <-> LOCKED                 |
  *           |  (insert)  |     |          |          | patience ends     |
  *           +------------+     +----------+----------+-----> FORCING     |
+ *                        |                                GAP -> FORCING (signal), REATTACHING
  *                        |                |                     |        |
  *                        |                +----------+----------+----> SYNCING -> FINISHED (eject)
  *                        |                           v (insert)
@@ -47,7 +48,16 @@ struct drive_policy {           /* from the configuration; constant while the dr
     enum reattach_policy reattach;
     msec quiet, release_quiet, dwell, stuck_after;
     bool can_force;             /* the kernel has forced_eject, and it is not switched off */
+    bool can_signal;            /* the function's thread is known, so that SIGUSR1 can be sent to it */
+    bool can_break;             /* that, or the kernel has break_io */
+    msec break_after;           /* a forced eject that takes longer is looked into: the host's patience is limited */
+    msec quarantine_for;        /* from a break on: how long the host may still hold a command for the old medium */
 };
+
+#define DRIVE_GAP 150           /* ms without any I/O that count as a moment in which a signal does no harm */
+#define DRIVE_GAP_LOOK 20       /* ms between two looks for it */
+#define DRIVE_GAP_BUDGET 1500   /* ms of looking: with the reattach behind it, a host reads again within 3 s */
+#define DRIVE_BREAK_LOOK 100    /* ms between two looks at a forced eject that does not come back */
 
 struct drive_request {
     op_key op;
@@ -85,6 +95,8 @@ struct drive_op {
     enum op_phase phase;
     bool hurried;               /* may be forced from now on: by /force, or by a forced eject that came after it */
     bool force_now;             /* the ladder has come to rung 2 */
+    bool broke;                 /* I/O was broken for it, once */
+    msec gap_until;             /* end of the search for a moment without I/O; 0: not begun */
     bool cancelled;             /* while the kernel was being asked: ends with its "no" */
     bool verified;              /* the kernel was read since this operation became the head */
     unsigned facts;             /* so far */
@@ -106,6 +118,7 @@ struct drive {
     bool stale_host;
     bool quarantine;            /* the drive must stay empty: */
     msec quarantine_until;      /* ... for read-only media at least till then */
+    msec broken_at;             /* I/O was broken then, and no disconnect was seen since; 0: never */
     struct drive_evidence evidence;
 
     enum drive_do outstanding;  /* DO_NOTHING: none */
@@ -131,6 +144,7 @@ enum drive_event_kind {
     DRIVE_CANCEL,       /* op */
     DRIVE_HURRY,        /* op: force it now */
     DRIVE_ACCEPT_STALE, /* somebody takes the risk */
+    DRIVE_BREAK,        /* the operator's "let go, now"; see out->found and out->break_io */
     DRIVE_HELD,         /* an earlier process's call is still under way on this function: stuck until RESULT */
 };
 
@@ -166,6 +180,7 @@ enum drive_fact {       /* bits of drive_finish.facts and drive_output.facts */
     FACT_STALE_HOST = 8,       /* the drive became stale_host by it */
     FACT_REATTACHED = 16,
     FACT_UNCHANGED = 32,       /* it was so already; the kernel was not touched */
+    FACT_BROKE_IO = 128,       /* rung 3: a command in flight was interrupted */
     FACT_NOT_DURABLE = 64,     /* the image could not be synced within stuck_after: it is unclean */
 };
 
@@ -184,6 +199,7 @@ struct drive_action {
     image_key image;           /* OPEN, INSERT, SWAP */
     bool readonly;
     bool allow_collateral;     /* REATTACH */
+    bool eject;                /* REATTACH: take the medium out while the gadget is unbound */
 };
 
 struct drive_output {
@@ -192,6 +208,8 @@ struct drive_output {
     size_t finished_len;
     enum err_code refused;     /* DRIVE_REQUEST, _CANCEL, _HURRY: why not; ERR_NONE where it was accepted */
     op_key joined;             /* DRIVE_REQUEST: the operation that this one became part of */
+    bool break_io;             /* interrupt what the function is doing, now and once; nothing comes back from that */
+    enum waiting_for found;    /* DRIVE_BREAK: what it was doing */
     bool changed;              /* the drive looks different to a client */
     bool host_ejected;         /* the medium left without an operation of ours */
     image_key left;            /* the medium that left in this step */
@@ -202,11 +220,12 @@ struct drive_output {
 void drive_init(struct drive *d, const struct drive_policy *policy);
 
 /* What an earlier process knew, before the first step. quarantine_until 0: none. */
-void drive_restore(struct drive *d, bool stale_host, msec quarantine_until, uint64_t generation);
+void drive_restore(struct drive *d, bool stale_host, msec quarantine_until, uint64_t generation, msec broken_at);
 void drive_step(struct drive *d, const struct drive_event *ev, msec now, struct drive_output *out);
 
 enum drive_state drive_state(const struct drive *d);
 enum op_state drive_op_state(const struct drive_op *op);
+bool drive_can_take(const struct drive_policy *p); /* there is some way to take a medium that the host does not give */
 bool drive_wants_samples(const struct drive *d); /* evidence can change a decision, or somebody should see it */
 
 /* NULL, or which invariant does not hold. */

@@ -30,7 +30,7 @@ struct engine_medium {          /* what the kernel shows in a drive */
 };
 
 struct engine_order {
-    enum drive_do what;         /* OPEN INSERT ASK FORCE SWAP OBSERVE SYNC; REATTACH is a gadget order */
+    enum drive_do what;         /* OPEN INSERT ASK FORCE SWAP OBSERVE SYNC SIGNAL; REATTACH is a gadget order */
     uint32_t ticket;
     bool readonly;              /* OPEN, INSERT, SWAP */
     const char *store_path;     /* OPEN: directory of the store, and */
@@ -45,6 +45,8 @@ struct engine_result {
     bool medium_known;          /* `medium` was read back from the kernel after the order (INSERT ASK FORCE SWAP OBSERVE) */
     struct engine_medium medium;/* OPEN: of the image that was opened */
 };
+
+enum engine_break { BREAK_BY_ATTRIBUTE, BREAK_BY_SIGNAL, BREAK_NOT };
 
 enum gadget_order { GADGET_START, GADGET_BIND, GADGET_UNBIND, GADGET_REMOVE };
 
@@ -98,6 +100,9 @@ struct engine_class {
     void (*sample)(struct engine *e, size_t drive, struct engine_sample *ret);
     void (*arm)(struct engine *e, size_t drive);          /* report the next activity by sink->active */
     void (*capabilities)(const struct engine *e, size_t drive, struct engine_capabilities *ret);
+    /* Interrupts what the drive's function does for the host; called while an order is outstanding there. BREAK_NOT
+     * with *e where that would not help or cannot be done. */
+    enum engine_break (*break_io)(struct engine *e, size_t drive, struct err *err);
     void (*free)(struct engine *e);
 };
 

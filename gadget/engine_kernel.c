@@ -95,6 +95,21 @@ static int make_function(struct kernel_engine *k, size_t drive, struct err *e)
     return f->worker ? worker_start(f->worker, e) : -1;
 }
 
+/* ---- breaking I/O ------------------------------------------------------------------------------------------------ */
+
+enum engine_break kernel_break(struct engine *e, size_t drive, struct err *err)
+{
+    struct kernel_engine *k = (struct kernel_engine *)e;
+    if (!k->drives[drive].has_break_io)
+        return probe_interrupt(k->probe, build_function_index(e->config, drive), err) == 0 ? BREAK_BY_SIGNAL : BREAK_NOT;
+    if (!k->breaker) k->breaker = make_worker(k, "worker that breaks I/O", NULL, shortest_patience(e->config), NULL, err);
+    struct task *t = k->breaker ? task_new(k, WORK_BREAK, drive, kernel_ignore_answer) : NULL;
+    if (!t) return BREAK_NOT;
+    t->quiet = true;
+    worker_submit(k->breaker, &t->job);
+    return BREAK_BY_ATTRIBUTE;
+}
+
 /* ---- the link ---------------------------------------------------------------------------------------------------- */
 
 static void tell_link(struct kernel_engine *k)
@@ -240,6 +255,7 @@ static void kernel_free(struct engine *e)
     struct kernel_engine *k = (struct kernel_engine *)e;
     loop_timer_set(e->loop, &k->timer, MSEC_NEVER);
     worker_free(k->gadget);
+    worker_free(k->breaker);
     for (size_t i = 0; i < DRIVES_MAX; i++) worker_free(k->functions[i].worker);
     for (size_t i = 0; i <= STORES_MAX; i++) worker_free(k->stores[i]);
     for (size_t i = 0; i < e->config->drives_count; i++) kernel_drive_done(&k->drives[i]);
@@ -255,6 +271,7 @@ static const struct engine_class kernel_class = {
     .sample = kernel_sample,
     .arm = kernel_drive_arm,
     .capabilities = kernel_capabilities,
+    .break_io = kernel_break,
     .free = kernel_free,
 };
 

@@ -49,6 +49,7 @@ struct kernel_engine {
     struct worker *stores[STORES_MAX + 1];        /* made when they are needed */
     char store_names[STORES_MAX + 1][STORE_NAME_MAX + 24];
     struct worker *gadget;
+    struct worker *breaker;                       /* for break_io, when the function's own worker hangs; made when needed */
     char gadget_lock_path[STORE_PATH_MAX + 64];
     struct probe *probe;
     struct udc *udc;
@@ -84,10 +85,13 @@ int kernel_drive_init(struct kernel_engine *k, size_t index, struct err *e);
 void kernel_drive_done(struct kernel_drive *d);
 void kernel_drive_order(struct engine *e, size_t drive, const struct engine_order *o);
 void kernel_drive_observe(struct kernel_drive *d); /* with ticket 0 */
+void kernel_ignore_answer(struct worker_job *job, enum worker_end end, const void *answer, int fds[PACKET_FDS_MAX]); /* logs errors where task.quiet */
 void kernel_drive_arm(struct engine *e, size_t drive);
 
 /* ---- engine_kernel.c ---- */
 
 struct kernel_function *kernel_function_of(struct kernel_engine *k, size_t drive);
+/* As break_io of struct engine_class. */
+enum engine_break kernel_break(struct engine *e, size_t drive, struct err *err);
 /* The worker of a store, made now if need be; NULL where that fails. */
 struct worker *kernel_store_worker(struct kernel_engine *k, size_t store);

@@ -151,8 +151,30 @@ static void arm(struct engine *e, size_t drive)
 
 static void capabilities(const struct engine *e, attr_unused size_t drive, struct engine_capabilities *ret)
 {
-    *ret = (struct engine_capabilities){.forced_eject = e->config->forced_eject == FORCED_EJECT_AUTO,
+    *ret = (struct engine_capabilities){.forced_eject = e->config->forced_eject == FORCED_EJECT_AUTO, .signal = true,
                                         .max_cdrom_bytes = IMAGE_CDROM_BYTES_MAX};
+}
+
+static void kick(struct engine_sim *s)
+{
+    for (size_t i = 0; i < s->engine.config->drives_count; i++)
+        if (s->drives[i].order.what != DO_NOTHING) loop_timer_set(s->engine.loop, &s->drives[i].done, clock_boot_ms());
+}
+
+/* What waits for the host goes on; what waits for storage does not. */
+static enum engine_break break_io(struct engine *e, size_t drive, struct err *err)
+{
+    struct engine_sim *s = sim_of(e);
+    struct engine_sample sample;
+    take_sample(e, drive, &sample);
+    if (sample.waiting_for == WAITING_STORAGE) {
+        err_set(err, ERR_DRIVE_STUCK, "The simulated storage hangs");
+        return BREAK_NOT;
+    }
+    for (size_t i = 0; i < e->config->drives_count; i++)
+        if (s->drives[i].lun.hang == SIM_HANG_HOST) s->drives[i].lun.hang = SIM_HANG_NOT;
+    kick(s);
+    return BREAK_BY_SIGNAL;
 }
 
 /* ---- the control socket ------------------------------------------------------------------------------------------ */
@@ -268,7 +290,7 @@ static void free_engine(struct engine *e)
 
 static const struct engine_class class = {
     .name = "simulation", .gadget = order_gadget, .order = give_order, .sample = take_sample, .arm = arm,
-    .capabilities = capabilities, .free = free_engine,
+    .capabilities = capabilities, .break_io = break_io, .free = free_engine,
 };
 
 struct engine *engine_sim_new(const struct gadget_config *c, struct loop *l, const struct engine_sink *sink,

@@ -37,7 +37,7 @@ static size_t store_of(const struct gadget_config *c, const char *path)
     return best;
 }
 
-static void ignore_answer(struct worker_job *job, enum worker_end end, const void *answer, int fds[PACKET_FDS_MAX])
+void kernel_ignore_answer(struct worker_job *job, enum worker_end end, const void *answer, int fds[PACKET_FDS_MAX])
 {
     (void)fds;
     const struct work_answer *a = answer;
@@ -56,7 +56,7 @@ static void release(struct kernel_drive *d, struct kernel_image *image, bool syn
     if (image->fd < 0) return;
     int fd = take_fd(&image->fd);
     struct worker *w = kernel_store_worker(d->k, image->store);
-    struct task *t = w ? task_new(d->k, sync ? WORK_SYNC : WORK_CLOSE, d->index, ignore_answer) : NULL;
+    struct task *t = w ? task_new(d->k, sync ? WORK_SYNC : WORK_CLOSE, d->index, kernel_ignore_answer) : NULL;
     *image = no_image;
     if (!t) {
         close(fd);
@@ -248,6 +248,8 @@ static struct worker *prepare_lun(struct kernel_drive *d, struct task *t, const 
 {
     const struct gadget_config *c = d->k->base.config;
     bool puts_in = o->what == DO_INSERT || o->what == DO_SWAP;
+    struct err e;
+    t->work.lun.signalled = o->what == DO_SIGNAL && kernel_break(&d->k->base, d->index, &e) != BREAK_NOT;
     t->work.lun.can_force = c->forced_eject == FORCED_EJECT_AUTO;
     t->work.lun.expires_at = clock_boot_ms() + c->drives[d->index].stuck_after;
     t->work.lun.known = lun_image_of(&d->current);

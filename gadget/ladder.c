@@ -29,7 +29,7 @@ static bool swaps_in_place(const struct drive *d, const struct drive_op *op)
 static void enter(struct turn *t, struct drive_op *op, enum op_phase phase, enum drive_do what)
 {
     op->phase = phase;
-    if (what == DO_ASK || what == DO_FORCE || what == DO_SWAP) {
+    if (what == DO_ASK || what == DO_FORCE || what == DO_SIGNAL || what == DO_SWAP || what == DO_REATTACH) {
         op->was_readonly = t->d->medium.readonly;
         op->was_locked = t->d->evidence.lock == LOCK_LOCKED;
         op->decided_on = t->d->evidence;
@@ -45,12 +45,53 @@ static void wait_in(struct turn *t, struct drive_op *op, enum op_phase phase, ms
     op->next_at = next_at;
 }
 
+/* SIGUSR1 with the eject behind it. Only to a thread that is seen to be at rest or to wait for the host. */
+static void signal_thread(struct turn *t, struct drive_op *op, bool breaks)
+{
+    op->broke = true;
+    if (breaks) {
+        op->facts |= FACT_BROKE_IO;
+        t->d->broken_at = t->now;
+    }
+    enter(t, op, PHASE_FORCING, DO_SIGNAL);
+}
+
+/*
+ * Force, on a kernel without forced_eject: a signal in a moment without I/O does no harm, so such a moment is looked
+ * for; a host that leaves none is disconnected, or, where that is not allowed, interrupted, at the price of a quarantine.
+ */
+static void force_without_attribute(struct turn *t, struct drive_op *op)
+{
+    struct drive *d = t->d;
+    const struct drive_evidence *ev = &d->evidence;
+    bool can_signal = d->policy.can_signal && ev->known && !op->broke;
+    bool at_rest = ev->waiting_for == WAITING_NOTHING;
+    bool idle = at_rest && t->now - MAX(ev->last_read_at, ev->last_write_at) >= DRIVE_GAP;
+    if (op->gap_until == 0) op->gap_until = t->now + DRIVE_GAP_BUDGET;
+    if (can_signal && idle) {
+        signal_thread(t, op, false);
+    } else if (can_signal && t->now < op->gap_until) {
+        wait_in(t, op, PHASE_GAP, MIN(t->now + DRIVE_GAP_LOOK, op->gap_until));
+    } else if (d->policy.reattach != REATTACH_NEVER && ev->waiting_for != WAITING_STORAGE) {
+        enter(t, op, PHASE_REATTACHING, DO_REATTACH);
+        t->out->action.eject = true;
+    } else if (can_signal && (at_rest || ev->waiting_for == WAITING_HOST)) {
+        signal_thread(t, op, true);
+    } else if (can_signal && t->now < op->patience_until) { /* just now it computes, or waits for the disk */
+        wait_in(t, op, PHASE_GAP, MIN(t->now + DRIVE_GAP_LOOK, op->patience_until));
+    } else {
+        drive_finish_head(t, OP_FAILED, d->policy.can_signal || op->broke ? ERR_MEDIUM_IN_USE : ERR_FORCED_UNAVAILABLE);
+    }
+}
+
 static void force(struct turn *t, struct drive_op *op)
 {
-    if (!t->d->policy.can_force)
-        drive_finish_head(t, OP_FAILED, ERR_FORCED_UNAVAILABLE);
-    else
+    if (t->d->policy.can_force)
         enter(t, op, PHASE_FORCING, DO_FORCE);
+    else if (op->asked == 0)
+        enter(t, op, PHASE_ASKING, DO_ASK); /* a host that does not lock needs no more */
+    else
+        force_without_attribute(t, op);
 }
 
 /* Patience has ended with the medium still in: what the request, or the drive's policy, says for that case. */
@@ -58,7 +99,7 @@ static void patience_ends(struct turn *t, struct drive_op *op)
 {
     const struct drive *d = t->d;
     bool release = op->rq.lock_policy == LOCK_RELEASE_WHEN_QUIET && d->medium.readonly &&
-                   d->evidence.lock == LOCK_LOCKED && reads_are_quiet(d, t->now) && d->policy.can_force;
+                   d->evidence.lock == LOCK_LOCKED && reads_are_quiet(d, t->now) && drive_can_take(&d->policy);
     if (op->rq.on_timeout == ON_TIMEOUT_FORCE || release) {
         op->force_now = true;
         force(t, op);
@@ -71,9 +112,9 @@ static void patience_ends(struct turn *t, struct drive_op *op)
 static void take_medium(struct turn *t, struct drive_op *op)
 {
     struct drive *d = t->d;
-    bool locked = op->phase == PHASE_LOCKED;
+    bool locked = op->phase == PHASE_LOCKED, retrying = locked || op->phase == PHASE_GAP;
     if (op->hurried || op->force_now) {
-        if (locked && op->force_now && t->now < op->next_at) return; /* between two tries of forced_eject */
+        if (retrying && op->force_now && t->now < op->next_at) return; /* between two tries, or two looks */
         op->force_now = true;
         if (op->hurried || op->rq.mode == EJECT_FORCED)
             force(t, op);
@@ -194,6 +235,7 @@ static void look_at_head(struct turn *t)
     case PHASE_QUEUED: begin(t, op); break;
     case PHASE_QUIET:
     case PHASE_LOCKED:
+    case PHASE_GAP:
         if (t->d->medium.image)
             take_medium(t, op);
         else
@@ -250,6 +292,7 @@ static void medium_taken(struct turn *t, struct drive_op *op, bool forced)
 
 static void locked(struct turn *t, struct drive_op *op)
 {
+    bool go_on = op->force_now && !t->d->policy.can_force;
     if (op->cancelled) {
         drive_finish_head(t, OP_CANCELLED, ERR_CANCELLED);
         return;
@@ -257,7 +300,7 @@ static void locked(struct turn *t, struct drive_op *op)
     if (t->d->evidence.lock != LOCK_LOCKED) t->out->changed = true;
     t->d->evidence.lock = LOCK_LOCKED;
     t->d->evidence.lock_seen_at = t->now;
-    wait_in(t, op, PHASE_LOCKED, t->now + DRIVE_ASK_EVERY);
+    wait_in(t, op, PHASE_LOCKED, t->now + (go_on ? 0 : DRIVE_ASK_EVERY));
 }
 
 static void force_was_busy(struct turn *t, struct drive_op *op)
@@ -268,6 +311,15 @@ static void force_was_busy(struct turn *t, struct drive_op *op)
         wait_in(t, op, PHASE_LOCKED, t->now + DRIVE_FORCE_RETRY);
 }
 
+/* At the last look before it, the thread was no longer where a signal does what is meant. */
+static void signal_was_not_sent(struct drive *d, struct drive_op *op)
+{
+    op->broke = false;
+    if (!(op->facts & FACT_BROKE_IO)) return;
+    op->facts &= ~(unsigned)FACT_BROKE_IO;
+    d->broken_at = 0;
+}
+
 static void inserted(struct turn *t, struct drive_op *op)
 {
     bool as_wanted = t->d->medium.image == op->rq.image && t->d->medium.readonly == op->rq.readonly;
@@ -275,13 +327,21 @@ static void inserted(struct turn *t, struct drive_op *op)
     drive_finish_head(t, as_wanted ? OP_DONE : OP_FAILED, as_wanted ? ERR_NONE : ERR_INTERNAL);
 }
 
-static void reattached(struct turn *t, struct drive_op *op)
+/* The host has seen a disconnect: what it held for an older medium is gone. */
+static void reattached(struct turn *t, struct drive_op *op, bool medium_left)
 {
     struct drive *d = t->d;
     d->stale_host = d->quarantine = false;
+    d->broken_at = 0;
     d->empty_since = DRIVE_EMPTY_LONG_AGO;
-    op->facts |= FACT_REATTACHED;
-    put_medium(t, op);
+    op->facts |= FACT_REATTACHED | (medium_left ? FACT_FORCED : 0);
+    t->out->facts = op->facts;
+    if (d->medium.image)
+        drive_finish_head(t, OP_FAILED, ERR_MEDIUM_IN_USE);
+    else if (medium_left && !op->was_readonly)
+        enter(t, op, PHASE_SYNCING, DO_SYNC);
+    else
+        after_eject(t, op);
 }
 
 void ladder_result(struct turn *t, enum drive_do what, bool medium_left)
@@ -294,14 +354,17 @@ void ladder_result(struct turn *t, enum drive_do what, bool medium_left)
     if (what == DO_SYNC) {
         if (r->outcome != OUTCOME_OK) op->facts |= FACT_NOT_DURABLE;
         after_eject(t, op);
-    } else if (medium_left && (what == DO_ASK || what == DO_FORCE)) {
-        medium_taken(t, op, what == DO_FORCE);
-    } else if (r->outcome == OUTCOME_ERROR) {
+    } else if (medium_left && (what == DO_ASK || what == DO_FORCE || what == DO_SIGNAL)) {
+        medium_taken(t, op, what != DO_ASK || op->broke || (op->force_now && !d->policy.can_force));
+    } else if (r->outcome == OUTCOME_ERROR && what != DO_SIGNAL) {
         drive_finish_head(t, OP_FAILED, r->code);
     } else if (what == DO_ASK || (what == DO_SWAP && busy)) {
         locked(t, op); /* also an eject that "succeeded" and left the medium in: only the read-back counts */
     } else if (what == DO_FORCE) {
         force_was_busy(t, op);
+    } else if (what == DO_SIGNAL) {
+        if (r->outcome == OUTCOME_ERROR) signal_was_not_sent(d, op);
+        wait_in(t, op, PHASE_GAP, t->now + DRIVE_GAP_LOOK); /* one signal for one decision: what is left is the reattach */
     } else if (what == DO_OPEN) {
         if (d->medium.image) {
             op->force_now = op->rq.mode == EJECT_FORCED;
@@ -310,7 +373,7 @@ void ladder_result(struct turn *t, enum drive_do what, bool medium_left)
             put_medium(t, op);
         }
     } else if (what == DO_REATTACH) {
-        reattached(t, op);
+        reattached(t, op, medium_left);
     } else {
         inserted(t, op);
     }
@@ -321,6 +384,7 @@ msec ladder_wake(const struct drive *d)
     if (!d->queue_len || d->outstanding != DO_NOTHING) return MSEC_NEVER;
     const struct drive_op *op = &d->queue[0];
     switch (op->phase) {
+    case PHASE_GAP: return op->next_at;
     case PHASE_QUIET:
     case PHASE_LOCKED: return MIN(op->next_at, op->patience_until);
     case PHASE_DWELL:

@@ -16,9 +16,10 @@ struct lun_image {          /* an image that is known to the engine: */
 };
 
 struct lun_order {
-    enum drive_do what;     /* DO_INSERT ASK FORCE SWAP OBSERVE */
+    enum drive_do what;     /* DO_INSERT ASK FORCE SWAP OBSERVE SIGNAL (asks as long as the signal may need) */
     enum drive_type type;
     bool readonly;          /* INSERT, SWAP */
+    bool signalled;         /* SIGNAL: it was sent */
     bool can_force;         /* FORCE: not switched off by configuration */
     msec expires_at;        /* boot time: from then on only observe, since the order was given up; MSEC_NEVER */
     struct lun_image image; /* INSERT, SWAP: to put in */
@@ -30,6 +31,9 @@ struct lun_order {
  * of the images in the order, else -1.
  */
 void lun_perform(const char *dir, const struct lun_order *o, struct engine_result *ret, int *ret_fd);
+
+/* Writes the LUN's break_io, which kernels of some appliances have. Returns 0, or -1 with *e. */
+int lun_break(const char *dir, struct err *e);
 
 /* Whether the LUN has that attribute; opening a missing one for writing says EACCES, not ENOENT. */
 bool lun_has(const char *dir, const char *attribute);

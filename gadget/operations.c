@@ -127,6 +127,18 @@ void operation_step_end(struct operation *op, const char *outcome, msec now)
     op->steps_len--;
 }
 
+void operation_step_insert(struct operation *op, const char *rung, const char *outcome, msec now)
+{
+    struct operation_step last = {0};
+    bool open = op->steps_len && is_open(&op->steps[op->steps_len - 1]);
+    if (open) last = op->steps[--op->steps_len];
+    operation_step_begin(op, rung, now);
+    op->steps[op->steps_len - 1].outcome = outcome;
+    if (!open) return;
+    operation_step_begin(op, last.rung, now);
+    op->steps[op->steps_len - 1] = last;
+}
+
 void operation_step_begin(struct operation *op, const char *rung, msec now)
 {
     operation_step_end(op, "done", now);
@@ -145,7 +157,7 @@ void operation_note_phase(struct operation *op, enum op_phase phase, msec now)
     if (op->phase == PHASE_QUEUED && !op->started_real) op->started_real = clock_real_ms();
     op->phase = phase;
     /* Between two questions the answer "busy" tells enough; the other waits are steps of their own. */
-    const char *wait = phase == PHASE_QUIET ? "quiesce" : phase == PHASE_DWELL ? "dwell" : phase == PHASE_QUARANTINE ? "quarantine" : NULL;
+    const char *wait = phase == PHASE_QUIET ? "quiesce" : phase == PHASE_GAP ? "gap" : phase == PHASE_DWELL ? "dwell" : phase == PHASE_QUARANTINE ? "quarantine" : NULL;
     if (wait) operation_step_begin(op, wait, now);
 }
 

@@ -58,6 +58,9 @@ struct operation *operations_first(struct operations *o); /* newest; go on by ->
 void operation_step_begin(struct operation *op, const char *rung, msec now);
 void operation_step_end(struct operation *op, const char *outcome, msec now);
 
+/* A step that took no time, beside the one that is under way. */
+void operation_step_insert(struct operation *op, const char *rung, const char *outcome, msec now);
+
 /* Takes note of a phase: a waiting one becomes a step, a rung's name is used for those with an action. */
 void operation_note_phase(struct operation *op, enum op_phase phase, msec now);
 

@@ -2,9 +2,12 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/pidfd.h>
 
 #include "base/fd.h"
 
@@ -160,4 +163,16 @@ bool probe_sample(struct probe *p, size_t index, struct probe_counters *ret)
         now.waiting_for = probe_classify(stack, state);
     *ret = now;
     return true;
+}
+
+int probe_interrupt(struct probe *p, size_t index, struct err *e)
+{
+    struct probe_counters now;
+    if (!probe_sample(p, index, &now)) return err_set(e, ERR_FORCED_UNAVAILABLE, "It is not known which kernel thread plays this drive");
+    if (now.waiting_for != WAITING_HOST && now.waiting_for != WAITING_NOTHING)
+        return err_set(e, ERR_DRIVE_STUCK, "The kernel thread waits for %s; a signal would not help", waiting_for_names[now.waiting_for]);
+    /* A directory of /proc serves as a pidfd, if it is not O_PATH; this one cannot have become another thread's. */
+    cleanup_close int thread = openat(p->dirs[index], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (thread >= 0 && pidfd_send_signal(thread, SIGUSR1, NULL, 0) == 0) return 0;
+    return err_set_errno(e, ERR_INTERNAL, errno, "Cannot signal the kernel thread");
 }

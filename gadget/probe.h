@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/err.h"
 #include "gadget/words.h"
 
 #define PROBE_STACK_MAX 8192 /* 64 frames (MAX_STACK_TRACE_DEPTH in fs/proc/base.c) of some 80 bytes */
@@ -37,6 +38,13 @@ void probe_forget(struct probe *p);
 /* Of function `index`, in the order of linking. Returns false where it is not known which thread that is. */
 bool probe_sample(struct probe *p, size_t index, struct probe_counters *ret);
 bool probe_known(struct probe *p, size_t index);
+
+/*
+ * Sends SIGUSR1 to the thread of function `index`, after looking at it once more: it must be the thread that it was, and
+ * be seen to wait for the host or for nothing. In any other state, and for any other signal, the kernel's mass storage
+ * may be lost (KILL, TERM and INT end the thread, and all its media close). Returns 0, or -1 with *e.
+ */
+int probe_interrupt(struct probe *p, size_t index, struct err *e);
 
 /*
  * What a file-storage thread waits for: `stack` is /proc/TID/stack, `state` the letter in /proc/TID/stat. Pure.

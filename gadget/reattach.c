@@ -3,6 +3,7 @@
 #include "gadget/daemon.h"
 
 #define DRAIN_MAX 15000  /* ms; longer than any stuck_after of the default, so that a drive is `stuck` before this ends */
+#define EJECT_MAX 5000   /* ms; with no host an eject takes no time: longer means storage, and the host is not kept waiting */
 #define SETTLE_MAX 3000  /* ms; a host enumerates within one or two seconds, and a host that is off never does */
 
 static void on_timer(struct loop_timer *t, msec now);
@@ -82,7 +83,7 @@ void reattach_look(struct daemon *d)
     if (d->reattach.state == REATTACH_SETTLING && d->link.configured) finish(d, &(struct err){0});
 }
 
-int reattach_begin(struct daemon *d, enum reattach_order order, size_t for_drive, bool allow_collateral,
+int reattach_begin(struct daemon *d, enum reattach_order order, size_t for_drive, bool eject, bool allow_collateral,
                    reattach_done *done, void *owner, struct err *e)
 {
     if (!d->started || d->start_error.code)
@@ -96,11 +97,28 @@ int reattach_begin(struct daemon *d, enum reattach_order order, size_t for_drive
         if (!allow_collateral && check_collateral(d, for_drive, e) < 0) return -1;
     }
     d->reattach.order = order;
+    d->reattach.eject = eject ? for_drive : NO_DRIVE;
     d->reattach.done = done;
     d->reattach.owner = owner;
     enter(d, REATTACH_DRAINING, DRAIN_MAX);
     reattach_look(d);
     return 0;
+}
+
+static void hold(struct daemon *d)
+{
+    struct reattach *r = &d->reattach;
+    struct engine_order eject = {.what = DO_ASK, .ticket = TICKET_REATTACH};
+    r->ejecting = r->eject != NO_DRIVE;
+    r->bind_at = clock_boot_ms() + d->config->reattach_hold;
+    enter(d, REATTACH_HOLDING, d->config->reattach_hold + (r->ejecting ? EJECT_MAX : 0));
+    if (r->ejecting) d->engine->class->order(d->engine, r->eject, &eject);
+}
+
+void reattach_ejected(struct daemon *d)
+{
+    d->reattach.ejecting = false;
+    if (d->reattach.state == REATTACH_HOLDING) loop_timer_set(d->loop, &d->reattach.timer, d->reattach.bind_at);
 }
 
 static void on_timer(struct loop_timer *t, attr_unused msec now)
@@ -124,7 +142,7 @@ void reattach_result(struct daemon *d, const struct gadget_result *r)
     if (!r->ok)
         finish(d, &r->err);
     else if (a->state == REATTACH_UNBINDING && a->order == REATTACH_FULL)
-        enter(d, REATTACH_HOLDING, d->config->reattach_hold);
+        hold(d);
     else if (a->state == REATTACH_BINDING)
         enter(d, REATTACH_SETTLING, SETTLE_MAX);
     else

@@ -21,16 +21,21 @@ struct reattach {
     enum reattach_state state;
     enum reattach_order order;
     struct loop_timer timer;
+    size_t eject;                  /* the drive to be emptied while unbound; NO_DRIVE */
+    bool ejecting;                 /* that is under way */
+    msec bind_at;                  /* the end of the hold */
     reattach_done *done;
     void *owner;
 };
 
 #define NO_DRIVE SIZE_MAX
+#define TICKET_REATTACH (UINT32_MAX - 1) /* of the eject in the pause; daemon.c gives the result to reattach_ejected() */
 
 void reattach_init(struct daemon *d);
-/* `for_drive` is the drive that asked, NO_DRIVE for a person. Returns 0 and calls done() later, or -1 with *e. */
-int reattach_begin(struct daemon *d, enum reattach_order order, size_t for_drive, bool allow_collateral,
+/* `for_drive` is the drive that asked, NO_DRIVE for a person; `eject`: take its medium out meanwhile. Returns 0 and calls done() later, or -1 with *e. */
+int reattach_begin(struct daemon *d, enum reattach_order order, size_t for_drive, bool eject, bool allow_collateral,
                    reattach_done *done, void *owner, struct err *e);
 bool reattach_under_way(const struct daemon *d);
 void reattach_look(struct daemon *d);                                  /* an action has ended, or the link changed */
+void reattach_ejected(struct daemon *d);                               /* the order with TICKET_REATTACH came back */
 void reattach_result(struct daemon *d, const struct gadget_result *r); /* of GADGET_BIND and GADGET_UNBIND */

@@ -8,7 +8,7 @@
 struct wire {                      /* all members that any request may have, as they come */
     int64_t id;
     char what[16], by[OPERATION_BY_MAX], drive[DRIVE_NAME_MAX], image[NAME_BYTES_MAX + 1], store[IMAGE_STORE_MAX];
-    char mode[16], on_timeout[16], lock_policy[32], swap[16], type[16], if_match[64], operation[32], order[16];
+    char mode[16], on_timeout[16], lock_policy[32], swap[16], type[16], if_match[64], operation[32], order[16], then[16];
     bool readonly, readonly_given, accept_stale_host, reattach, allow_collateral, if_empty, patience_given;
     msec patience;
 };
@@ -104,12 +104,24 @@ static int read_order(attr_unused struct daemon *d, const struct wire *w, struct
     return 0;
 }
 
+/* The eject that may follow is a forced one. */
+static int read_break(struct daemon *d, const struct wire *w, struct gadget_request *ret, struct err *e)
+{
+    static const char *const thens[] = {"nothing", "eject", NULL};
+    int then;
+    if (read_eject(d, w, ret, e) < 0 || choose(thens, "then", w->then, 0, &then, e) < 0) return -1;
+    ret->rq.mode = EJECT_FORCED;
+    ret->then_eject = then == 1;
+    return 0;
+}
+
 static const struct {
     const char *what;
     int (*read)(struct daemon *d, const struct wire *w, struct gadget_request *ret, struct err *e);
 } kinds[] = {
     {"hello", read_nothing},     {"insert", read_insert},    {"eject", read_eject_only},
     {"cancel", read_operation},  {"force", read_operation},  {"gadget", read_order},
+    {"break", read_break},
 };
 
 int gadget_request_read(struct daemon *d, const json_t *message, struct gadget_request *ret, struct err *e)
@@ -123,7 +135,7 @@ int gadget_request_read(struct daemon *d, const json_t *message, struct gadget_r
         {.name = "patience", .kind = JSON_DURATION, .ret = &w.patience, .max = PATIENCE_MAX, .ret_given = &w.patience_given},
         {.name = "readonly", .kind = JSON_FLAG, .ret = &w.readonly, .ret_given = &w.readonly_given},
         TEXT(by), TEXT(drive), TEXT(image), TEXT(store), TEXT(mode), TEXT(on_timeout), TEXT(lock_policy), TEXT(swap),
-        TEXT(type), TEXT(if_match), TEXT(operation), TEXT(order),
+        TEXT(type), TEXT(if_match), TEXT(operation), TEXT(order), TEXT(then),
         FLAG(accept_stale_host), FLAG(reattach), FLAG(allow_collateral), FLAG(if_empty),
     };
     if (json_read(message, members, ARRAY_LEN(members), e) < 0) return -1;

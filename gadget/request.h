@@ -14,6 +14,7 @@ struct gadget_request {
     struct drive_request rq;
     struct operation *operation;   /* cancel, force */
     char order[16];                /* gadget */
+    bool then_eject;               /* break */
 };
 
 /* Reads and checks `message`. Returns 0, or -1 with *e. */

@@ -53,7 +53,7 @@ void sim_order(struct sim_lun *l, const struct engine_order *o, const struct eng
     } else if (o->what == DO_INSERT && l->medium.present) {
         ret->outcome = OUTCOME_ERROR;
         err_set(&ret->err, ERR_INTERNAL, "The drive is not empty");
-    } else if (o->what == DO_ASK || o->what == DO_FORCE) {
+    } else if (o->what == DO_ASK || o->what == DO_FORCE || o->what == DO_SIGNAL) {
         let_go(l);
     } else if (o->what == DO_INSERT || o->what == DO_SWAP) {
         put_in(l, o, opened);

@@ -143,12 +143,55 @@ static void do_order(struct client *c, int64_t id, const struct gadget_request *
     }
     struct waiting_order before = c->socket->order;
     c->socket->order = (struct waiting_order){.client = c, .id = id};
-    if (reattach_begin(d, (enum reattach_order)order, NO_DRIVE, rq->rq.allow_collateral, on_order_done, c->socket, &e) == 0) {
+    if (reattach_begin(d, (enum reattach_order)order, NO_DRIVE, false, rq->rq.allow_collateral, on_order_done, c->socket, &e) == 0) {
         log_info("%s of the gadget, by %s", rq->order, rq->by);
         return;
     }
     c->socket->order = before;
     answer_error(c, id, &e, NULL);
+}
+
+/* What the host will see of it, for the person who ordered it. */
+static void describe_break(const struct daemon *d, enum engine_break did, char *ret, size_t size)
+{
+    if (did == BREAK_NOT) {
+        snprintf(ret, size, "Nothing");
+        return;
+    }
+    size_t n = (size_t)snprintf(ret, size, "The command that was interrupted may end only at the host's own timeout (30 s on Linux), "
+                                "with a reset of the whole device:");
+    for (size_t i = 0; i < d->units_len && n < size; i++)
+        n += (size_t)snprintf(ret + n, size - n, "%s %s", i ? "," : "", d->units[i].config->name);
+    for (size_t i = 0; i < d->config->functions_count && n < size; i++)
+        n += (size_t)snprintf(ret + n, size - n, ", %s", d->config->functions[i].name);
+}
+
+static void do_break(struct client *c, int64_t id, const struct gadget_request *rq)
+{
+    static const char *const ways[] = {[BREAK_BY_ATTRIBUTE] = "break_io", [BREAK_BY_SIGNAL] = "signal", [BREAK_NOT] = "nothing"};
+    struct daemon *d = c->socket->daemon;
+    enum waiting_for found;
+    enum engine_break did;
+    struct operation *op = NULL;
+    struct err e;
+    char sees[600];
+    daemon_break(d, rq->drive, &found, &did, &e);
+    if (e.code) {
+        answer_error(c, id, &e, &d->units[rq->drive].machine.evidence);
+        return;
+    }
+    if (rq->then_eject && daemon_submit(d, rq->drive, &rq->rq, rq->by, &op, &e) < 0) {
+        answer_error(c, id, &e, &d->units[rq->drive].machine.evidence);
+        return;
+    }
+    log_info("break-io on %s by %s: it waited for %s", d->units[rq->drive].config->name, rq->by, waiting_for_names[found]);
+    describe_break(d, did, sees, sizeof sees);
+    json_t *ok = json_object();
+    json_put_text(ok, "found", waiting_for_names[found]);
+    json_put_text(ok, "did", ways[did]);
+    json_put_text(ok, "host_sees", sees);
+    json_put(ok, "operation", op ? view_operation(d, op) : NULL);
+    answer(c, id, "ok", ok);
 }
 
 static void do_request(struct client *c, int64_t id, const struct gadget_request *rq)
@@ -163,6 +206,10 @@ static void do_request(struct client *c, int64_t id, const struct gadget_request
     }
     if (strcmp(rq->what, "gadget") == 0) {
         do_order(c, id, rq);
+        return;
+    }
+    if (strcmp(rq->what, "break") == 0) {
+        do_break(c, id, rq);
         return;
     }
     if (strcmp(rq->what, "cancel") == 0)

@@ -56,7 +56,9 @@ static json_t *drive_json(struct daemon *d, const struct unit *u)
     json_put_int(drive, "generation", (json_int_t)u->machine.generation);
     json_put_flag(drive, "stale_host", u->machine.stale_host);
     json_put_int(drive, "quarantine_until", u->machine.quarantine ? u->machine.quarantine_until : 0);
-    json_put_int(drive, "doing", u->machine.outstanding);
+    json_put_int(drive, "broken_at", u->machine.broken_at);
+    /* Until the kernel was seen, what an earlier process was doing is what its state may come from. */
+    json_put_int(drive, "doing", u->machine.observed ? u->machine.outstanding : u->resumed_doing);
     json_put(drive, "medium", medium_json(u, d->images));
     for (size_t i = 0; i < u->machine.queue_len; i++) {
         const struct operation *op = operations_by_key(d->operations, u->machine.queue[i].rq.op);
@@ -140,7 +142,7 @@ static void load_operation(struct daemon *d, struct unit *u, const json_t *o, bo
 static void load_drive(struct daemon *d, struct unit *u, const json_t *drive)
 {
     drive_restore(&u->machine, json_flag(drive, "stale_host"), json_int(drive, "quarantine_until", 0),
-                  (uint64_t)json_int(drive, "generation", 0));
+                  (uint64_t)json_int(drive, "generation", 0), json_int(drive, "broken_at", 0));
     int64_t doing = json_int(drive, "doing", DO_NOTHING);
     u->resumed_doing = doing > DO_NOTHING && doing <= DO_SYNC ? (enum drive_do)doing : DO_NOTHING;
     const json_t *medium = json_object_get(drive, "medium"), *op;

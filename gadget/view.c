@@ -62,7 +62,7 @@ static void put_outcome(json_t *o, const struct operation *op)
         enum drive_fact fact;
     } flags[] = {
         {"forced", FACT_FORCED},         {"lock_overridden", FACT_LOCK_OVERRIDDEN},
-        {"stale_host", FACT_STALE_HOST}, {"raced_with_write", FACT_RACED_WITH_WRITE},
+        {"broke_io", FACT_BROKE_IO},        {"stale_host", FACT_STALE_HOST}, {"raced_with_write", FACT_RACED_WITH_WRITE},
         {"reattached", FACT_REATTACHED}, {"unchanged", FACT_UNCHANGED},
     };
     for (size_t i = 0; i < ARRAY_LEN(flags); i++) json_put_flag(o, flags[i].name, op->facts & flags[i].fact);

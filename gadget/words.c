@@ -11,6 +11,7 @@ const char *const eject_mode_names[] = {EJECT_MODE_TABLE(X) NULL};
 const char *const on_timeout_names[] = {ON_TIMEOUT_TABLE(X) NULL};
 const char *const lock_policy_names[] = {LOCK_POLICY_TABLE(X) NULL};
 const char *const reattach_policy_names[] = {REATTACH_TABLE(X) NULL};
+const char *const host_kind_names[] = {HOST_TABLE(X) NULL};
 const char *const op_action_names[] = {OP_ACTION_TABLE(X) NULL};
 const char *const op_state_names[] = {OP_STATE_TABLE(X) NULL};
 const char *const op_phase_names[] = {PHASE_TABLE(X) NULL};

@@ -21,11 +21,15 @@
 #define OP_STATE_TABLE(X)                                                                                         \
     X(OP_QUEUED, "queued") X(OP_WAITING, "waiting") X(OP_RUNNING, "running") X(OP_DONE, "done")                   \
     X(OP_FAILED, "failed") X(OP_CANCELLED, "cancelled")
+#define HOST_TABLE(X)                                                                                             \
+    X(HOST_UNKNOWN, "unknown") X(HOST_LINUX, "linux") X(HOST_WINDOWS, "windows") X(HOST_MACOS, "macos")           \
+    X(HOST_FIRMWARE, "firmware")
 /* What an operation that is not finished is about, for `waits_for` in its JSON. */
 #define PHASE_TABLE(X)                                                                                            \
     X(PHASE_QUEUED, "its turn")            X(PHASE_OPENING, "the image to be opened")                             \
     X(PHASE_QUIET, "the host to stop writing") X(PHASE_ASKING, "the kernel to eject")                             \
-    X(PHASE_LOCKED, "the host to release the medium") X(PHASE_FORCING, "the kernel to force the eject")           \
+    X(PHASE_LOCKED, "the host to release the medium") X(PHASE_GAP, "a moment in which the host does nothing")       \
+    X(PHASE_FORCING, "the kernel to force the eject")           \
     X(PHASE_SWAPPING, "the kernel to swap the image") X(PHASE_SYNCING, "the image to reach the disk")             \
     X(PHASE_DWELL, "the host to notice the empty drive")        \
     X(PHASE_QUARANTINE, "the quarantine to end") X(PHASE_REATTACHING, "the host to see the reattach")             \
@@ -33,7 +37,7 @@
 /* Rungs of the ladder and the other things that are done to the kernel; the steps of an operation name them. */
 #define DO_TABLE(X)                                                                                               \
     X(DO_NOTHING, "nothing") X(DO_OPEN, "open") X(DO_INSERT, "insert") X(DO_ASK, "ask") X(DO_FORCE, "force")      \
-    X(DO_SWAP, "swap") X(DO_OBSERVE, "observe") X(DO_REATTACH, "reattach") X(DO_SYNC, "sync")
+    X(DO_SWAP, "swap") X(DO_OBSERVE, "observe") X(DO_REATTACH, "reattach") X(DO_SYNC, "sync") X(DO_SIGNAL, "signal")
 
 #define X(sym, name) sym,
 enum drive_type { DRIVE_TYPE_TABLE(X) };
@@ -44,6 +48,7 @@ enum eject_mode { EJECT_MODE_TABLE(X) };
 enum on_timeout { ON_TIMEOUT_TABLE(X) };
 enum lock_policy { LOCK_POLICY_TABLE(X) };
 enum reattach_policy { REATTACH_TABLE(X) };
+enum host_kind { HOST_TABLE(X) };
 enum op_action { OP_ACTION_TABLE(X) };
 enum op_state { OP_STATE_TABLE(X) };
 enum op_phase { PHASE_TABLE(X) };
@@ -53,7 +58,7 @@ enum drive_do { DO_TABLE(X) };
 /* NULL-terminated lists of the names above, in the order of the enums: for the configuration and for JSON. */
 extern const char *const drive_type_names[], *const drive_state_names[], *const lock_state_names[],
     *const waiting_for_names[], *const eject_mode_names[], *const on_timeout_names[], *const lock_policy_names[],
-    *const reattach_policy_names[], *const op_action_names[], *const op_state_names[], *const op_phase_names[],
+    *const reattach_policy_names[], *const host_kind_names[], *const op_action_names[], *const op_state_names[], *const op_phase_names[],
     *const drive_do_names[];
 
 /* The index of `word` in one of those lists, -1 if it is not there. */

@@ -26,6 +26,13 @@ static void serve_open(const struct work *w, struct work_answer *a, int ret_fds[
     a->result.outcome = ret_fds[0] >= 0 ? OUTCOME_OK : OUTCOME_ERROR;
 }
 
+static void serve_break(const struct gadget_config *c, const struct work *w, struct work_answer *a)
+{
+    char dir[LUN_DIR_MAX];
+    build_lun_dir(c, w->drive, dir, sizeof dir);
+    a->result.outcome = lun_break(dir, &a->result.err) == 0 ? OUTCOME_OK : OUTCOME_ERROR;
+}
+
 static void serve_gadget(const struct gadget_config *c, enum gadget_order order, struct work_answer *a)
 {
     static void (*const build[])(const struct gadget_config *, struct gadget_result *) = {
@@ -57,6 +64,7 @@ void work_serve(const void *context, const void *request, int fds[PACKET_FDS_MAX
     case WORK_SYNC: a->result.outcome = image_sync(fds[0], &a->result.err) == 0 ? OUTCOME_OK : OUTCOME_ERROR; break;
     case WORK_CLOSE: break; /* worker_child_run() closes what came with a request */
     case WORK_WATCH: a->wd = image_watch(fds[0], fds[1], w->mask, &a->result.err); break;
+    case WORK_BREAK: serve_break(context, w, a); break;
     case WORK_GADGET: serve_gadget(context, w->order, a); break;
     }
 }

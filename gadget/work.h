@@ -19,6 +19,7 @@ enum work_kind {
     WORK_SYNC,   /* of a store: fds[0] to the disk. Answers result */
     WORK_CLOSE,  /* of a store: fds[0]. The last close of an image without a name has blocks to free */
     WORK_WATCH,  /* of a store: inotify fds[0] on image fds[1], mask. Answers wd, or -1 and result.err */
+    WORK_BREAK,  /* of nobody in particular: drive's break_io attribute. Answers result */
     WORK_GADGET, /* of the gadget: order. Answers gadget, and capabilities */
 };
 

@@ -162,6 +162,7 @@ static void stop_service(struct service *s)
     if (s->address.any.sa_family == AF_UNIX)
         unlink(s->address.local.sun_path); /* where we may; a stale one is replaced */
     keeper_stop(&s->keeper);
+    if (s->simulation.directory[0]) directories_remove(s->simulation.directory); /* where the keeper was never started */
 }
 
 static int run(struct service *s, const sigset_t *ends, struct err *e)

@@ -47,7 +47,7 @@ def stages():
     python = "/usr/bin/python3"
     yield "lint", [("lint", ["tests/lint/run"])]
     yield "unit", [("unit-asan", ["make", "-s", "VARIANT=asan", "unit"]), ("unit-release", ["make", "-s", "unit"])]
-    yield "api", [("api", [python, "-m", "pytest", "-q", "tests/api"])]
+    yield "api", [("api-asan", ["env", "TRAYD_BIN=build/asan/trayd", python, "-m", "pytest", "-q", "tests/api"])]
     yield "web", [("web", [python, "-m", "pytest", "-q", "tests/web"]), ("web-words", ["node", "--test", "tests/web/"])]
     vm = [(f"vm-{kernel}-{name}", ["tests/vm/run", "--no-trayd", "--kernel", kernel, f"tests/vm/{name}.sh"])
           for name in ("kernel-facts", "host") for kernel in KERNELS]

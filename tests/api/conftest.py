@@ -55,7 +55,7 @@ def check_problem(status, headers, document):
 
 
 def check_response(status, headers, body):
-    """What holds for every answer, whatever was asked. `headers` has lower-case names; `body` is parsed JSON or None."""
+    """What holds for every answer. `headers` has lower-case names; `body` is parsed JSON or None."""
     assert headers["x-content-type-options"] == "nosniff", headers
     assert headers["referrer-policy"] == "no-referrer", headers
     assert "server" not in headers
@@ -93,7 +93,11 @@ class Trayd:
         self.arguments = ["--config", str(self.directory / "trayd.conf"), "--simulate" if simulate else "--no-gadget",
                           *arguments]
         self.process = None
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
 
     def start(self):
         self.log = open(self.directory / "log", "ab")
@@ -116,7 +120,7 @@ class Trayd:
 
     def close(self):
         try:
-            if self.process:
+            if self.process and self.process.poll() is None:
                 self.continue_gadget()
                 self.stop()
         finally:
@@ -192,6 +196,8 @@ def trayd(start_trayd):
 
 @pytest.fixture(scope="session")
 def shared_trayd():
-    t = Trayd(server='header_timeout = "2 s"; body_timeout = "2 s"; ').wait_ready()
-    yield t
-    t.close()
+    t = Trayd(server='header_timeout = "2 s"; body_timeout = "2 s"; ')
+    try:
+        yield t.wait_ready()
+    finally:
+        t.close()

@@ -20,6 +20,8 @@
 #include "gadget/state_file.h"
 
 #define FIXTURE_PATIENCE 10000 /* ms; a liveness bound */
+#define FIXTURE_PATH_MAX 108   /* of a socket */
+#define FIXTURE_HOLD 30        /* ms; less than the configuration accepts: no real host is there to notice */
 #define CD0 0
 #define USB0 1
 
@@ -30,15 +32,15 @@ struct fixture {
     struct daemon *daemon;
 };
 
-static inline const char *fixture_path(const struct fixture *f, const char *name, char path[128])
+static inline const char *fixture_path(const struct fixture *f, const char *name, char path[FIXTURE_PATH_MAX])
 {
-    snprintf(path, 128, "%s/%s", f->dir, name);
+    snprintf(path, FIXTURE_PATH_MAX, "%s/%s", f->dir, name);
     return path;
 }
 
 static inline void fixture_image(const struct fixture *f, const char *name, off_t size)
 {
-    char path[128], below[64];
+    char path[FIXTURE_PATH_MAX], below[64];
     snprintf(below, sizeof below, "images/%s", name);
     int fd = open(fixture_path(f, below, path), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     assert_true(fd >= 0);
@@ -50,7 +52,7 @@ static inline void fixture_image(const struct fixture *f, const char *name, off_
 static inline struct fixture *fixture_new(const char *gadget, const char *drive)
 {
     struct fixture *f = calloc(1, sizeof *f);
-    char path[128], text[1024];
+    char path[FIXTURE_PATH_MAX], text[1024];
     struct err e = {0};
     assert_non_null(f);
     log_init("test", LOG_LEVEL_ERROR);
@@ -58,13 +60,14 @@ static inline struct fixture *fixture_new(const char *gadget, const char *drive)
     assert_non_null(mkdtemp(f->dir));
     assert_int_equal(mkdir(fixture_path(f, "images", path), 0755), 0);
     int n = snprintf(text, sizeof text,
-                     "gadget = { socket = \"%s/g.sock\"; runtime_dir = \"%s\"; reattach_hold = \"300 ms\"; %s };\n"
+                     "gadget = { socket = \"%s/g.sock\"; runtime_dir = \"%s\"; %s };\n"
                      "stores = ( { name = \"main\"; path = \"%s/images\"; } );\n"
                      "drives = ( { name = \"cd0\"; type = \"cdrom\"; dwell = \"0 s\"; quiet = \"0 s\"; %s },\n"
                      "           { name = \"usb0\"; type = \"disk\"; dwell = \"0 s\"; quiet = \"0 s\"; %s } );\n",
                      f->dir, f->dir, gadget, f->dir, drive, drive);
     assert_int_equal(fd_replace_file(fixture_path(f, "trayd.conf", path), text, (size_t)n, false, &e), 0);
     if (gadget_config_load(path, &f->config, &e) < 0) fail_msg("%s", e.text);
+    f->config.reattach_hold = FIXTURE_HOLD;
     fixture_image(f, "a.iso", 1 << 20);
     fixture_image(f, "b.iso", 1 << 20);
     fixture_image(f, "d.img", 1 << 20);
@@ -75,7 +78,7 @@ static inline struct fixture *fixture_new(const char *gadget, const char *drive)
 /* A daemon begins; what it finds of an earlier one has been read, and nothing was done yet. */
 static inline struct daemon *fixture_start(struct fixture *f)
 {
-    char path[128];
+    char path[FIXTURE_PATH_MAX];
     struct err e = {0};
     f->loop = loop_new(&e);
     assert_non_null(f->loop);
@@ -97,7 +100,7 @@ static inline void fixture_free(struct fixture *f)
 {
     static const char *const files[] = {"images/a.iso", "images/b.iso", "images/d.img", "images/e.img", "images", "trayd.conf",
                                         "gadget.state", "gadget.state.new"};
-    char path[128];
+    char path[FIXTURE_PATH_MAX];
     fixture_stop(f);
     for (size_t i = 0; i < ARRAY_LEN(files); i++) remove(fixture_path(f, files[i], path));
     assert_int_equal(rmdir(f->dir), 0);
@@ -140,8 +143,8 @@ static inline void fixture_ready(struct fixture *f)
 static inline void fixture_host(struct fixture *f, const char *command)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
-    char path[128], answer[256] = "";
-    snprintf(a.sun_path, sizeof a.sun_path, "%s", fixture_path(f, "host.sock", path));
+    char answer[256] = "";
+    fixture_path(f, "host.sock", a.sun_path);
     cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
     assert_int_equal(send(fd, command, strlen(command), MSG_NOSIGNAL), (ssize_t)strlen(command));

@@ -38,7 +38,7 @@ struct line {
 
 struct scenario {
     const char *name;
-    const char *start; /* "empty", "1 ro", "2 rw": what is in; then "no-force", "never-reattach" */
+    const char *start; /* "empty", "1 ro", "2 rw": what is in; then "no-force", "signal", "may-reattach", "never-reattach" */
     struct line lines[24];
 };
 
@@ -104,6 +104,44 @@ static const struct scenario scenarios[] = {
     {"an empty drive is no trouble even then", "empty no-force",
      {{"eject 1 forced", "observe"}, {"ok", "done 1 unchanged"}}},
 
+    /* ---- rung 3: break I/O ---- */
+    {"a forced eject that waits for the host is freed, once", "1 ro signal",
+     {{"eject 1 forced", "force"}, {"stops", "-"}, {"+1499", "-"}, {"+1", "BREAK"}, {"+200", "-"}, {"ok", "done 1 forced broke"},
+      {"look", "quarantine"}, {"insert 2 3 ro patience=1000", "open"}, {"ok", "-"}, {"+1000", "failed 2 quarantine"}}},
+    {"one that waits for storage is not: nothing but the storage can help", "1 ro signal",
+     {{"eject 1 forced", "force"}, {"storage-stops", "-"}, {"+5000", "-"}, {"+5000", "failed 1 drive_stuck"}, {"look", "stuck"}}},
+    {"nor is one of which nothing is known", "1 ro signal",
+     {{"eject 1 forced", "force"}, {"unseen", "-"}, {"+5000", "-"}, {"+5000", "failed 1 drive_stuck"}}},
+    {"an orderly eject has no permission to break", "1 ro signal",
+     {{"eject 1", "ask"}, {"stops", "-"}, {"+9999", "-"}, {"+1", "failed 1 drive_stuck"}}},
+    {"until its patience ends, where it says so", "1 ro signal",
+     {{"eject 1 patience=3000 then-force", "ask"}, {"stops", "-"}, {"+2999", "-"}, {"+1", "BREAK"}, {"ok", "done 1 forced broke"}}},
+    {"a writable medium leaves quarantine and a stale host", "2 rw signal",
+     {{"eject 1 forced", "force"}, {"stops", "-"}, {"+1500", "BREAK"}, {"ok", "sync"}, {"ok", "done 1 forced stale broke"},
+      {"look", "quarantine stale"}, {"+60000", "-"}, {"look", "empty stale"}}},
+    {"a reattach ends both", "2 rw signal",
+     {{"eject 1 forced", "force"}, {"stops", "-"}, {"+1500", "BREAK"}, {"ok", "sync"}, {"ok", "done 1 forced stale broke"},
+      {"reenumerated", "-"}, {"look", "empty"}}},
+    {"the operator breaks what waits for the host", "1 ro signal", {{"stops", "-"}, {"break", "BREAK"}, {"look", "loaded"}}},
+    {"and nothing else", "1 ro signal", {{"break", "-"}, {"storage-stops", "-"}, {"break", "-"}}},
+
+    /* ---- without forced_eject ---- */
+    {"a medium that is not locked needs no force", "1 ro no-force signal", {{"eject 1 forced", "ask"}, {"ok", "done 1 forced"}}},
+    {"a locked and idle one is signalled in that moment", "1 ro no-force signal",
+     {{"eject 1 forced", "ask"}, {"busy", "signal"}, {"ok", "done 1 forced overridden"}, {"look", "empty"}}},
+    {"a busy host gets a second and a half to pause", "1 ro no-force signal",
+     {{"reads", "-"}, {"eject 1 forced", "ask"}, {"busy", "-"}, {"+100", "-"}, {"reads", "-"}, {"+149", "-"}, {"+20", "signal"},
+      {"ok", "done 1 forced overridden"}}},
+    {"and is disconnected then, where that is allowed", "1 ro no-force signal may-reattach",
+     {{"reads", "-"}, {"eject 1 forced", "ask"}, {"busy", "-"}, {"stops", "-"}, {"reads", "-"}, {"+1500", "reattach"}}},
+    {"or interrupted, at the price of a quarantine", "1 ro no-force signal",
+     {{"eject 1 forced", "ask"}, {"stops", "-"}, {"busy", "-"}, {"+1500", "signal"}, {"ok", "done 1 forced overridden broke"},
+      {"look", "quarantine"}}},
+    {"but never while its thread waits for storage", "1 ro no-force signal",
+     {{"eject 1 forced patience=5000", "ask"}, {"storage-stops", "-"}, {"busy", "-"}, {"+5000", "failed 1 medium_in_use"}}},
+    {"one signal for one decision", "1 ro no-force signal",
+     {{"eject 1 forced", "ask"}, {"busy", "signal"}, {"busy", "-"}, {"+20", "failed 1 medium_in_use"}}},
+
     /* ---- policy ---- */
     {"a CD that is locked and not read is released after patience", "1 ro",
      {{"+40000", "-"}, {"eject 1 patience=400 release", "ask"}, {"busy", "-"}, {"+400", "force"}, {"ok", "done 1 forced overridden"}}},
@@ -136,7 +174,10 @@ static const struct scenario scenarios[] = {
      {{"eject 1 patience=60000", "ask"}, {"busy", "-"}, {"eject 2 patience=1", "-"}, {"cancel 1", "cancelled 1 ask"}, {"ok", "done 2"}}},
     {"one behind can be cancelled too", "1 ro",
      {{"eject 1 patience=60000", "ask"}, {"insert 2 3 ro", "-"}, {"cancel 2", "cancelled 2"}, {"ok", "done 1"}}},
-    {"not what the kernel is doing", "1 ro", {{"eject 1", "ask"}, {"cancel 1", "refused too_late"}, {"ok", "done 1"}}},
+    {"one that is just asking ends with the answer", "1 ro", {{"eject 1", "ask"}, {"cancel 1", "-"}, {"busy", "cancelled 1"}}},
+    {"which may be that it is done", "1 ro", {{"eject 1", "ask"}, {"cancel 1", "-"}, {"ok", "done 1"}}},
+    {"what cannot be taken back is not cancelled", "1 ro",
+     {{"eject 1 forced", "force"}, {"cancel 1", "refused too_late"}, {"ok", "done 1 forced"}}},
     {"nor what is not there", "1 ro", {{"cancel 9", "refused not_found"}, {"force 9", "refused not_found"}}},
     {"an eject that waits can be forced", "1 ro",
      {{"eject 1 patience=60000", "ask"}, {"busy", "-"}, {"force 1", "force"}, {"ok", "done 1 forced overridden"}}},
@@ -276,12 +317,14 @@ static void begin(struct bench *b, const char *start)
     split(start, &w);
     const struct drive_policy policy = {
         .type = has(&w, "ro") ? DRIVE_CDROM : DRIVE_DISK,
-        .reattach = has(&w, "never-reattach") ? REATTACH_NEVER : REATTACH_LAST_RESORT,
+        .reattach = has(&w, "never-reattach") || (has(&w, "no-force") && !has(&w, "may-reattach")) ? REATTACH_NEVER
+                                                                                                  : REATTACH_LAST_RESORT,
         .quiet = 2000, .release_quiet = 30000, .dwell = 3000, .stuck_after = 10000, .can_force = !has(&w, "no-force"),
+        .can_signal = has(&w, "signal"), .can_break = has(&w, "signal"), .break_after = 1500, .quarantine_for = 60000,
     };
     *b = (struct bench){.now = START, .seen = {.known = true, .waiting_for = WAITING_NOTHING}};
     drive_init(&b->d, &policy);
-    drive_restore(&b->d, has(&w, "stale"), 0, 1);
+    drive_restore(&b->d, has(&w, "stale"), 0, 1, 0);
     b->d.observed = b->d.attached = b->d.host_present = true;
     if (!has(&w, "empty")) b->kernel = b->d.medium = (struct drive_medium){(image_key)atoi(w.word[0]), has(&w, "ro")};
     b->d.loaded_since = START;
@@ -311,7 +354,7 @@ static void read_result(struct bench *b, const struct words *w, struct drive_res
 {
     const struct drive_action *a = &b->action;
     bool well = strncmp(w->word[0], "ok", 2) == 0 || has(w, "late-ok"), obeys = has(w, "ok") || has(w, "ok-but-ro");
-    if (obeys && (a->what == DO_ASK || a->what == DO_FORCE)) b->kernel = (struct drive_medium){0};
+    if (obeys && (a->what == DO_ASK || a->what == DO_FORCE || a->what == DO_SIGNAL)) b->kernel = (struct drive_medium){0};
     if (obeys && (a->what == DO_INSERT || a->what == DO_SWAP))
         b->kernel = (struct drive_medium){a->image, a->readonly || has(w, "ok-but-ro")};
     *r = (struct drive_result){
@@ -325,6 +368,9 @@ static void host_does(struct bench *b, const struct words *w)
     if (has(w, "writes")) b->seen.bytes_written += 512, b->seen.last_write_at = b->now;
     if (has(w, "reads")) b->seen.bytes_read += 512, b->seen.last_read_at = b->now;
     if (has(w, "unseen") || has(w, "seen")) b->seen.known = has(w, "seen");
+    if (has(w, "stops")) b->seen.waiting_for = WAITING_HOST;
+    if (has(w, "storage-stops")) b->seen.waiting_for = WAITING_STORAGE;
+    if (has(w, "goes-on")) b->seen.waiting_for = WAITING_NOTHING;
     if (has(w, "leaves")) b->kernel = (struct drive_medium){0};
     if (w->word[0][0] == '+') b->now += atoll(w->word[0] + 1);
 }
@@ -340,7 +386,8 @@ static struct drive_event event_of(struct bench *b, const struct words *w)
         {"ok-but-ro", DRIVE_RESULT},   {"late-ok", DRIVE_RESULT},     {"leaves", DRIVE_HINT_CLOSED},  {"unbound", DRIVE_LINK},
         {"bound", DRIVE_LINK},         {"reenumerated", DRIVE_REENUMERATED}, {"held", DRIVE_HELD},
         {"accept-stale", DRIVE_ACCEPT_STALE}, {"writes", DRIVE_EVIDENCE}, {"reads", DRIVE_EVIDENCE}, {"seen", DRIVE_EVIDENCE},
-        {"unseen", DRIVE_EVIDENCE},
+        {"unseen", DRIVE_EVIDENCE}, {"stops", DRIVE_EVIDENCE}, {"storage-stops", DRIVE_EVIDENCE}, {"goes-on", DRIVE_EVIDENCE},
+        {"break", DRIVE_BREAK},
     };
     struct drive_event ev = {.kind = DRIVE_EVIDENCE, .attached = !has(w, "unbound"), .host_present = !has(w, "unbound")};
     size_t i = 0;
@@ -376,7 +423,7 @@ static void say_finish(char *text, size_t size, const struct drive_finish *f)
         const char *word;
     } facts[] = {
         {FACT_UNCHANGED, "unchanged"}, {FACT_FORCED, "forced"}, {FACT_LOCK_OVERRIDDEN, "overridden"}, {FACT_RACED_WITH_WRITE, "raced"},
-        {FACT_STALE_HOST, "stale"}, {FACT_REATTACHED, "reattached"}, {FACT_NOT_DURABLE, "not-durable"},
+        {FACT_STALE_HOST, "stale"}, {FACT_REATTACHED, "reattached"}, {FACT_BROKE_IO, "broke"}, {FACT_NOT_DURABLE, "not-durable"},
     };
     say(text, size, "%s %llu", op_state_names[f->state], (unsigned long long)f->op);
     if (f->state == OP_FAILED) say(text, size, "%s", err_name(f->code));
@@ -391,6 +438,7 @@ static void tell(const struct drive_output *out, char *text, size_t size)
     if (out->joined) say(text, size, "joins %llu", (unsigned long long)out->joined);
     for (size_t i = 0; i < out->finished_len; i++) say_finish(text, size, &out->finished[i]);
     if (out->host_ejected) say(text, size, "host-ejected");
+    if (out->break_io) say(text, size, "BREAK");
     if (out->action.what != DO_NOTHING) say(text, size, "%s", drive_do_names[out->action.what]);
     if (!text[0]) say(text, size, "-");
 }
@@ -432,7 +480,7 @@ static void play(void **state)
         if (strcmp(w.word[0], "look") == 0) {
             look(&b.d, text, sizeof text);
         } else if (strcmp(w.word[0], "quarantine") == 0) {
-            drive_restore(&b.d, b.d.stale_host, b.now + atoll(w.word[1]), b.d.generation);
+            drive_restore(&b.d, b.d.stale_host, b.now + atoll(w.word[1]), b.d.generation, 0);
             strcpy(text, "-");
         } else {
             step(&b, &w, text, sizeof text);

@@ -14,6 +14,9 @@
  *   once           each operation ends exactly once, in the order of acceptance (but for cancellations)
  *   truth          "done" only when the kernel shows what was asked for
  *   fail behind    a failure ends all that was queued behind it
+ *   signal         I/O is broken, or a signal sent, once for a decision, and only where the thread is seen to wait for
+ *                  the host or to be at rest
+ *   in quarantine  nothing goes in while the host may repeat a command that was broken
  *   wake           an operation that waits has a time at which it is looked at again
  *
  * Each invariant is also tested against itself: a saboteur breaks the machine in one way, and the checker must find it.
@@ -32,9 +35,10 @@
 #define HOLD_MS 250
 #define LONG_AGO (-1000) /* older than any duration below: times beyond look alike */
 
-static const struct drive_policy policy = {
+static struct drive_policy policy = {
     .type = DRIVE_DISK, .reattach = REATTACH_LAST_RESORT, .quiet = 250, .release_quiet = 500, .dwell = 250,
-    .stuck_after = 750, .can_force = true,
+    .stuck_after = 750, .can_force = true, .can_signal = true, .can_break = true, .break_after = 250,
+    .quarantine_for = 500,
 };
 
 /* What clients may ask for. Images: 1 and 3 are inserted read-only, 2 writable. */
@@ -52,7 +56,7 @@ static const struct drive_request menu[] = {
 
 struct asked {                /* what the world remembers of an operation */
     int menu_index;           /* -1: not asked yet */
-    bool finished, hurried;
+    bool finished, hurried, signalled;
 };
 
 struct world {
@@ -62,6 +66,9 @@ struct world {
     struct drive_action in_store;   /* an open or sync, perhaps abandoned */
     uint64_t written, read;
     msec written_at, read_at, removed_at, gone_at;
+    msec haunted_until;             /* the host may repeat a broken command till then */
+    enum waiting_for waiting;       /* of the thread */
+    bool operator_breaks;
     bool locked, dangerous, closed_hint, force_was_busy, unplugged_once;
     struct asked ops[OPS_MAX];
     int ops_len;
@@ -113,19 +120,20 @@ static uint64_t fingerprint(const struct world *w)
         d->outstanding && !d->medium.readonly && d->written_before != w->written, w->kernel.image,
         w->kernel.readonly, w->in_kernel.what, w->in_kernel.image, w->in_store.what,
         w->in_store.ticket == d->ticket, w->kernel.readonly ? 0 : age(w, w->written_at), age(w, w->removed_at), w->d.attached ? 0 : age(w, w->gone_at), w->locked, w->dangerous, w->closed_hint, w->force_was_busy,
-        w->unplugged_once, (uint64_t)w->ops_len, age(w, w->wake == MSEC_NEVER ? 0 : w->wake),
+        w->unplugged_once, w->waiting, age(w, w->haunted_until), age(w, d->broken_at), (uint64_t)w->ops_len, age(w, w->wake == MSEC_NEVER ? 0 : w->wake),
     };
     for (size_t i = 0; i < ARRAY_LEN(values); i++) h = mix(h, values[i]);
     for (size_t i = 0; i < d->queue_len; i++) {
         const struct drive_op *op = &d->queue[i];
-        uint64_t of_op[] = {op->rq.op, op->rq.mode, op->phase, op->hurried, op->force_now, op->verified, op->cancelled, op->facts, op->was_readonly,
+        uint64_t of_op[] = {op->rq.op, op->rq.mode, op->phase, op->hurried, op->force_now, op->verified, op->cancelled, op->broke,
+                            op->gap_until ? age(w, op->gap_until) : 1, op->asked > 0, op->facts, op->was_readonly,
                             op->was_locked, (uint64_t)op->force_tries, 
                             op->phase == PHASE_QUEUED ? 0 : age(w, op->patience_until),
                             op->phase == PHASE_QUEUED ? 0 : age(w, op->next_at)};
         for (size_t k = 0; k < ARRAY_LEN(of_op); k++) h = mix(h, of_op[k]);
     }
     for (int i = 0; i < w->ops_len; i++)
-        h = mix(h, (uint64_t)w->ops[i].menu_index << 2 | w->ops[i].finished << 1 | w->ops[i].hurried);
+        h = mix(h, (uint64_t)w->ops[i].menu_index << 2 | w->ops[i].finished << 1 | w->ops[i].hurried | (uint64_t)w->ops[i].signalled << 8);
     return h ? h : 1;
 }
 
@@ -162,6 +170,19 @@ static bool may_force(const struct world *w, const struct drive_op *op)
            w->now - w->read_at >= policy.release_quiet;
 }
 
+static bool busy(const struct world *w)
+{
+    return w->waiting != WAITING_NOTHING || w->now - MAX(w->read_at, w->written_at) < STEP_MS;
+}
+
+static void check_break(struct world *w)
+{
+    if (w->waiting != WAITING_HOST) violated(w, "signal");
+    if (!w->operator_breaks && (!w->d.queue_len || !may_force(w, &w->d.queue[0]))) violated(w, "permission");
+    w->waiting = WAITING_NOTHING;
+    w->haunted_until = w->now + policy.quarantine_for;
+}
+
 static void check_action(struct world *w, const struct drive_action *a)
 {
     const struct drive_op *head = &w->d.queue[0];
@@ -171,8 +192,15 @@ static void check_action(struct world *w, const struct drive_action *a)
     if ((a->what == DO_INSERT || a->what == DO_SWAP) && !a->readonly && w->dangerous &&
         !asked(w, a->op)->accept_stale_host)
         violated(w, "no old bytes");
-    if (a->what == DO_FORCE && !may_force(w, head)) violated(w, "permission");
-    if ((a->what == DO_ASK || a->what == DO_SWAP) && !w->kernel.readonly && w->kernel.image && w->written_at &&
+    if ((a->what == DO_FORCE || a->what == DO_SIGNAL || (a->what == DO_REATTACH && a->eject)) && !may_force(w, head))
+        violated(w, "permission");
+    if (a->what == DO_SIGNAL && w->waiting != WAITING_NOTHING && w->waiting != WAITING_HOST) violated(w, "signal");
+    if (a->what == DO_SIGNAL && w->ops[a->op - 1].signalled) violated(w, "signal");
+    if (a->what == DO_SIGNAL && busy(w)) w->haunted_until = w->now + policy.quarantine_for;
+    if (a->what == DO_SIGNAL) w->ops[a->op - 1].signalled = true;
+    if ((a->what == DO_INSERT || a->what == DO_SWAP) && w->now < w->haunted_until) violated(w, "in quarantine");
+    bool gently = a->what == DO_SWAP || (a->what == DO_ASK && !may_force(w, head));
+    if (gently && !w->kernel.readonly && w->kernel.image && w->written_at &&
         w->now - w->written_at < policy.quiet)
         violated(w, "quiet");
     if (a->what == DO_INSERT && w->d.host_present && w->removed_at && w->now - w->removed_at < policy.dwell)
@@ -218,7 +246,7 @@ static void feed(struct world *w, struct drive_event ev)
     struct drive_output out;
     ev.evidence = (struct drive_evidence){.known = true, .bytes_read = w->read, .bytes_written = w->written,
                                           .last_read_at = w->read_at, .last_write_at = w->written_at,
-                                          .waiting_for = WAITING_NOTHING};
+                                          .waiting_for = w->waiting};
     if (ev.kind != DRIVE_LINK) {
         ev.attached = w->d.attached;
         ev.host_present = w->d.host_present;
@@ -236,6 +264,7 @@ static void feed(struct world *w, struct drive_event ev)
     }
     if (sabotage) sabotage(w, &out);
     w->wake = out.wake;
+    if (out.break_io) check_break(w);
     if (out.action.what != DO_NOTHING) {
         check_action(w, &out.action);
         if (out.action.what == DO_OPEN || out.action.what == DO_SYNC)
@@ -274,6 +303,7 @@ static void answer_kernel(struct world *w, bool well)
     struct drive_result r = {.ticket = a.ticket, .outcome = well ? OUTCOME_OK : OUTCOME_ERROR, .code = ERR_INTERNAL,
                              .medium_known = true};
     w->in_kernel = (struct drive_action){0};
+    w->waiting = WAITING_NOTHING;
     if (a.what == DO_ASK || a.what == DO_SWAP) {
         if (w->locked)
             r.outcome = OUTCOME_BUSY;
@@ -281,7 +311,7 @@ static void answer_kernel(struct world *w, bool well)
             kernel_empties(w, false);
         if (a.what == DO_SWAP && r.outcome == OUTCOME_OK)
             w->kernel = (struct drive_medium){a.image, a.readonly}, w->removed_at = 0;
-    } else if (a.what == DO_FORCE) {
+    } else if (a.what == DO_FORCE || a.what == DO_SIGNAL) {
         if (well)
             kernel_empties(w, true);
         else
@@ -290,8 +320,8 @@ static void answer_kernel(struct world *w, bool well)
         w->kernel = (struct drive_medium){a.image, a.readonly};
         if (!a.readonly && asked(w, a.op)->accept_stale_host) w->dangerous = false; /* accepted: the mark is gone */
     } else if (a.what == DO_REATTACH) {
-        r.medium_known = false;
-        if (well) w->dangerous = w->locked = false, w->removed_at = 0;
+        if (well && a.eject) kernel_empties(w, true);
+        if (well) w->dangerous = w->locked = false, w->removed_at = w->haunted_until = 0;
     }
     r.medium = w->kernel;
     feed(w, (struct drive_event){.kind = DRIVE_RESULT, .result = r});
@@ -330,7 +360,7 @@ static void controller_comes(struct world *w)
     feed(w, (struct drive_event){.kind = DRIVE_LINK, .attached = true, .host_present = true});
     if (w->now - w->gone_at < HOLD_MS) return; /* the host may have seen no more than a reset */
     w->dangerous = w->locked = false;
-    w->removed_at = 0;
+    w->removed_at = w->haunted_until = 0;
     feed(w, (struct drive_event){.kind = DRIVE_REENUMERATED});
 }
 
@@ -383,6 +413,12 @@ static void expand(int at)
         TRY("the host reads", host(w, 3));
         if (!now.locked && now.written_at == 0) TRY("the host ejects", host(w, 4));
     }
+    if (now.in_kernel.what == DO_FORCE || now.in_kernel.what == DO_ASK) {
+        if (now.waiting != WAITING_HOST) TRY("... waits for the host", (w->waiting = WAITING_HOST, feed(w, (struct drive_event){.kind = DRIVE_EVIDENCE})));
+        if (now.waiting != WAITING_STORAGE) TRY("... waits for storage", (w->waiting = WAITING_STORAGE, feed(w, (struct drive_event){.kind = DRIVE_EVIDENCE})));
+        if (now.waiting == WAITING_HOST)
+            TRY("the operator breaks I/O", (w->operator_breaks = true, feed(w, (struct drive_event){.kind = DRIVE_BREAK}), w->operator_breaks = false));
+    }
     if (now.closed_hint) TRY("inotify says closed", (w->closed_hint = false, feed(w, (struct drive_event){.kind = DRIVE_HINT_CLOSED})));
     if (!now.unplugged_once && now.in_kernel.what == DO_NOTHING)
         TRY("the controller goes", (w->unplugged_once = true, w->gone_at = w->now, feed(w, (struct drive_event){.kind = DRIVE_LINK})));
@@ -403,15 +439,19 @@ static void expand(int at)
 
 /* ---- runs -------------------------------------------------------------------------------------------------------- */
 
+#define VARIANTS 5 /* 0: empty; 1: a writable medium is in; 2: quarantined; 3: as 1, without forced_eject; 4: nor reattach */
+
 /* What each run begins with: a drive in a state that matters, as drive_restore() or earlier operations leave it. */
 static void begin(struct world *w, int variant)
 {
-    *w = (struct world){.now = 100000, .wake = MSEC_NEVER};
+    *w = (struct world){.now = 100000, .wake = MSEC_NEVER, .waiting = WAITING_NOTHING};
+    policy.can_force = variant < 3;
+    policy.reattach = variant == 4 ? REATTACH_NEVER : REATTACH_LAST_RESORT;
     drive_init(&w->d, &policy);
-    drive_restore(&w->d, variant == 2, variant == 2 ? w->now + 1000 : 0, 0);
+    drive_restore(&w->d, variant == 2, variant == 2 ? w->now + 1000 : 0, 0, 0);
     w->d.attached = w->d.host_present = w->d.observed = true;
     w->dangerous = variant == 2;
-    if (variant == 1) w->kernel = w->d.medium = (struct drive_medium){2, false};
+    if (variant == 1 || variant >= 3) w->kernel = w->d.medium = (struct drive_medium){2, false};
     w->d.loaded_since = w->now;
 }
 
@@ -451,7 +491,7 @@ static void test_holds(void **state)
     const char *more = getenv("TRAYD_MODEL_OPS");
     int most = more ? atoi(more) : 2;
     for (ops_max = 1; ops_max <= MIN(most, OPS_MAX); ops_max++)
-        for (int variant = 0; variant < 3; variant++) {
+        for (int variant = 0; variant < VARIANTS; variant++) {
             const char *violation = explore(variant, STATES_MAX, true);
             if (violation) fail_msg("invariant violated: %s", violation);
         }
@@ -490,6 +530,12 @@ static void forget_outstanding(struct world *w, struct drive_output *out)
     (void)out;
     if (w->d.stuck) w->d.stuck = false, w->d.outstanding = DO_NOTHING;
 }
+static void forget_break(struct world *w, struct drive_output *out) { (void)out; w->d.broken_at = 0; }
+static void signal_twice(struct world *w, struct drive_output *out)
+{
+    (void)out;
+    if (w->d.queue_len) w->d.queue[0].broke = false;
+}
 static void forget_quarantine(struct world *w, struct drive_output *out)
 {
     (void)out;
@@ -507,6 +553,7 @@ static void test_finds_each_planted_fault(void **state)
         {forget_stale, "no old bytes", 1},    {forget_dwell, "dwell", 1},         {forget_quiet, "quiet", 1},
         {forget_wake, "wake", 0},             {say_twice, "once", 0},             {force_early, "permission", 1},
         {keep_behind, "fail behind", 1},      {lie, "truth", 1},                  {forget_medium, "empty insert", 1},
+        {forget_break, "in quarantine", 4},   {signal_twice, "signal", 4},
         {forget_outstanding, "one call", 1},  {forget_quarantine, "nothing goes in during quarantine", 0},
     };
     for (size_t i = 0; i < ARRAY_LEN(faults); i++) {

@@ -54,7 +54,8 @@ static void the_next_medium_begins_at_nothing(void **state attr_unused)
     seen.bytes_read += 512;
     seen.bytes_written += 512;
     at(2000);
-    evidence_restart(&ev);
+    evidence_mark(&ev);
+    evidence_restart(&ev, 2000);
     struct drive_evidence view = evidence_view(&ev, &seen);
     assert_int_equal(view.bytes_read, 0);
     assert_int_equal(view.bytes_written, 0);
@@ -65,6 +66,19 @@ static void the_next_medium_begins_at_nothing(void **state attr_unused)
     view = evidence_view(&ev, &seen);
     assert_int_equal(view.bytes_written, 1);
     assert_int_equal(view.last_write_at, 3000);
+}
+
+static void what_moves_while_the_medium_goes_in_counts(void **state attr_unused)
+{
+    at(1000);
+    evidence_mark(&ev);
+    seen.bytes_written += 4096; /* the host was faster than the kernel's answer to us */
+    at(2000);
+    evidence_restart(&ev, 2001);
+    struct drive_evidence view = evidence_view(&ev, &seen);
+    assert_int_equal(view.bytes_written, 4096);
+    assert_int_equal(view.last_write_at, 2001);
+    assert_int_equal(view.last_read_at, 0);
 }
 
 static void what_moved_while_unseen_is_found_afterwards(void **state attr_unused)
@@ -131,6 +145,7 @@ int main(void)
         TEST(what_was_before_us_is_not_this_mediums),
         TEST(movement_is_dated_to_when_it_was_seen),
         TEST(the_next_medium_begins_at_nothing),
+        TEST(what_moves_while_the_medium_goes_in_counts),
         TEST(what_moved_while_unseen_is_found_afterwards),
         TEST(a_restored_base_counts_on),
         TEST(others_in_the_function_are_told),

@@ -42,7 +42,7 @@ static void on_done(attr_unused void *owner, const struct err *e)
 static int start(enum reattach_order order, bool allow, struct err *e)
 {
     done = false;
-    return reattach_begin(f->daemon, order, NO_DRIVE, allow, on_done, NULL, e);
+    return reattach_begin(f->daemon, order, NO_DRIVE, false, allow, on_done, NULL, e);
 }
 
 static void carry_out(enum reattach_order order)
@@ -174,7 +174,7 @@ static void one_at_a_time(void **state attr_unused)
 {
     struct err e = {0};
     assert_int_equal(start(REATTACH_FULL, false, &e), 0);
-    assert_int_equal(reattach_begin(f->daemon, REATTACH_FULL, NO_DRIVE, false, NULL, NULL, &e), -1);
+    assert_int_equal(reattach_begin(f->daemon, REATTACH_FULL, NO_DRIVE, false, false, NULL, NULL, &e), -1);
     assert_int_equal(e.code, ERR_UNAVAILABLE);
     until(f, done);
 }

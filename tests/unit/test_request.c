@@ -138,7 +138,8 @@ static void what_is_wrong_is_said(void **state attr_unused)
         {INSERT("cd0", "a.iso", ", \"swap\": \"quick\""), ERR_BAD_REQUEST, "quick"},
         {INSERT("cd0", "a.iso", ", \"readonly\": false"), ERR_BAD_REQUEST, "readonly"},
         {INSERT("cd0", "a.iso", ", \"store\": \"other\""), ERR_NOT_FOUND, "other"},
-        {INSERT("cd0", "../a.iso", ""), ERR_INVALID_NAME, "'/'"},
+        {INSERT("cd0", "../a.iso", ""), ERR_INVALID_NAME, "dot"},
+        {INSERT("cd0", "x/../a.iso", ""), ERR_INVALID_NAME, "'/'"},
         {INSERT("cd0", "", ""), ERR_INVALID_NAME, "empty"},
         {INSERT("cd0", "a\\u0000.iso", ""), ERR_BAD_REQUEST, "U+0000"},
     };

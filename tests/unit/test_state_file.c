@@ -27,15 +27,21 @@ static int end(void **state attr_unused)
 
 static json_t *saved(void)
 {
-    char path[128];
+    char path[FIXTURE_PATH_MAX];
     json_t *state = json_load_file(fixture_path(f, "gadget.state", path), 0, NULL);
     assert_non_null(state);
     return state;
 }
 
+static json_t *saved_drive(const char *name)
+{
+    cleanup_json json_t *state = saved();
+    return json_incref(json_object_get(json_object_get(state, "drives"), name));
+}
+
 static void save_as(const char *text)
 {
-    char path[128];
+    char path[FIXTURE_PATH_MAX];
     struct err e;
     assert_int_equal(fd_replace_file(fixture_path(f, "gadget.state", path), text, strlen(text), false, &e), 0);
 }
@@ -95,7 +101,7 @@ static void marks_survive(void **state attr_unused)
     assert_true(unit(USB0)->machine.stale_host);
     assert_false(unit(CD0)->machine.stale_host);
     msec end_at = clock_boot_ms() + 60000;
-    drive_restore(&unit(CD0)->machine, false, end_at, 5);
+    drive_restore(&unit(CD0)->machine, false, end_at, 5, 0);
     state_file_save(f->daemon);
     restart();
     assert_true(unit(CD0)->machine.quarantine);
@@ -109,16 +115,14 @@ static void an_action_is_written_down_before_it_is_begun(void **state attr_unuse
     fixture_do(f, INSERT("cd0", "a.iso", ""));
     fixture_host(f, "hang cd0 host");
     struct operation *op = fixture_begin(f, EJECT("cd0", ", \"mode\": \"forced\""));
-    cleanup_json json_t *state_now = saved(), *drive = json_incref(json_object_get(json_object_get(state_now, "drives"), "cd0"));
-    assert_int_equal(json_int(drive, "doing", -1), DO_FORCE);
-    const json_t *first = json_array_get(json_object_get(drive, "operations"), 0);
-    assert_string_equal(json_text(first, "id"), op->id);
+    cleanup_json json_t *before = saved_drive("cd0");
+    assert_int_equal(json_int(before, "doing", -1), DO_FORCE);
+    assert_string_equal(json_text(json_array_get(json_object_get(before, "operations"), 0), "id"), op->id);
     fixture_host(f, "hang cd0 off");
     until(f, operation_is_finished(op));
-    cleanup_json json_t *afterwards = saved();
-    drive = json_incref((json_decref(drive), json_object_get(json_object_get(afterwards, "drives"), "cd0")));
-    assert_int_equal(json_int(drive, "doing", -1), DO_NOTHING);
-    assert_int_equal(json_array_size(json_object_get(drive, "operations")), 0);
+    cleanup_json json_t *after = saved_drive("cd0");
+    assert_int_equal(json_int(after, "doing", -1), DO_NOTHING);
+    assert_int_equal(json_array_size(json_object_get(after, "operations")), 0);
 }
 
 static void an_eject_that_worked_is_done_after_all(void **state attr_unused)
@@ -227,7 +231,7 @@ static void an_image_of_a_store_that_is_gone_is_foreign(void **state attr_unused
 
 static void the_file_is_written_only_when_it_would_change(void **state attr_unused)
 {
-    char path[128];
+    char path[FIXTURE_PATH_MAX];
     struct stat before, after;
     fixture_path(f, "gadget.state", path);
     state_file_save(f->daemon);
@@ -237,9 +241,8 @@ static void the_file_is_written_only_when_it_would_change(void **state attr_unus
     assert_int_equal(before.st_ino, after.st_ino);
     f->daemon->units[CD0].machine.generation++;
     state_file_save(f->daemon);
-    cleanup_json json_t *now = saved();
-    assert_int_equal(json_int(json_object_get(json_object_get(now, "drives"), "cd0"), "generation", -1),
-                     (int)f->daemon->units[CD0].machine.generation);
+    cleanup_json json_t *now = saved_drive("cd0");
+    assert_int_equal(json_int(now, "generation", -1), (int64_t)f->daemon->units[CD0].machine.generation);
 }
 
 #define TEST(t) cmocka_unit_test_setup_teardown(t, begin, end)
