@@ -138,7 +138,8 @@ static void finish_operations(struct unit *u, const struct drive_output *out, ms
                 view_explain(d, op, f->code, op->err.text, sizeof op->err.text);
         }
         operations_finish(d->operations, op, f->state, now);
-        if (f->state == OP_FAILED) log_info("%s: %s by %s failed: %s", u->config->name, op_action_names[op->rq.action], op->by, op->err.text);
+        if (f->state == OP_FAILED)
+            log_info("%s: %s by %s failed: %s", u->config->name, op_action_names[op->rq.action], op->by, op->err.text);
         op->untold = true;
     }
 }
@@ -366,6 +367,11 @@ static void on_open(struct unit *u, struct engine_result *r)
     err_set(&r->err, ERR_IMAGE_IN_USE, "The image is in drive %s, and one of the two would be writable", other->config->name);
 }
 
+static const char *outcome_name(const struct engine_result *r)
+{
+    return r->outcome == OUTCOME_OK ? "done" : r->outcome == OUTCOME_BUSY ? "busy" : err_name(r->err.code);
+}
+
 static void on_result(void *owner, size_t drive, const struct engine_result *result)
 {
     struct daemon *d = owner;
@@ -390,7 +396,7 @@ static void on_result(void *owner, size_t drive, const struct engine_result *res
     }
     struct operation *op = operations_by_key(d->operations, u->acting.op);
     if (op && current)
-        operation_step_end(op, r.outcome == OUTCOME_OK ? "done" : r.outcome == OUTCOME_BUSY ? "busy" : err_name(r.err.code), clock_boot_ms());
+        operation_step_end(op, outcome_name(&r), clock_boot_ms());
     if (op && current && r.what == DO_SYNC && r.outcome == OUTCOME_OK) op->durable_real = clock_real_ms();
     if (!u->machine.observed && ev.result.medium_known) doubt_the_host(u, was_writable, !r.medium.present);
     daemon_feed(u, &ev);

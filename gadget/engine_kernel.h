@@ -85,7 +85,8 @@ int kernel_drive_init(struct kernel_engine *k, size_t index, struct err *e);
 void kernel_drive_done(struct kernel_drive *d);
 void kernel_drive_order(struct engine *e, size_t drive, const struct engine_order *o);
 void kernel_drive_observe(struct kernel_drive *d); /* with ticket 0 */
-void kernel_ignore_answer(struct worker_job *job, enum worker_end end, const void *answer, int fds[PACKET_FDS_MAX]); /* logs errors where task.quiet */
+/* Of a job that nobody waits for; logs its error where task.quiet. */
+void kernel_ignore_answer(struct worker_job *job, enum worker_end end, const void *answer, int fds[PACKET_FDS_MAX]);
 void kernel_drive_arm(struct engine *e, size_t drive);
 
 /* ---- engine_kernel.c ---- */

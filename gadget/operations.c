@@ -157,8 +157,11 @@ void operation_note_phase(struct operation *op, enum op_phase phase, msec now)
     if (op->phase == PHASE_QUEUED && !op->started_real) op->started_real = clock_real_ms();
     op->phase = phase;
     /* Between two questions the answer "busy" tells enough; the other waits are steps of their own. */
-    const char *wait = phase == PHASE_QUIET ? "quiesce" : phase == PHASE_GAP ? "gap" : phase == PHASE_DWELL ? "dwell" : phase == PHASE_QUARANTINE ? "quarantine" : NULL;
-    if (wait) operation_step_begin(op, wait, now);
+    static const char *const waits[] = {
+        [PHASE_QUIET] = "quiesce", [PHASE_GAP] = "gap", [PHASE_DWELL] = "dwell", [PHASE_QUARANTINE] = "quarantine",
+        [PHASE_FINISHED] = NULL,
+    };
+    if (waits[phase]) operation_step_begin(op, waits[phase], now);
 }
 
 void operations_finish(struct operations *o, struct operation *op, enum op_state state, msec now)

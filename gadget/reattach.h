@@ -32,7 +32,8 @@ struct reattach {
 #define TICKET_REATTACH (UINT32_MAX - 1) /* of the eject in the pause; daemon.c gives the result to reattach_ejected() */
 
 void reattach_init(struct daemon *d);
-/* `for_drive` is the drive that asked, NO_DRIVE for a person; `eject`: take its medium out meanwhile. Returns 0 and calls done() later, or -1 with *e. */
+/* `for_drive` is the drive that asked, NO_DRIVE for a person; `eject`: take its medium out meanwhile. Returns 0 and
+ * calls done() later, or -1 with *e. */
 int reattach_begin(struct daemon *d, enum reattach_order order, size_t for_drive, bool eject, bool allow_collateral,
                    reattach_done *done, void *owner, struct err *e);
 bool reattach_under_way(const struct daemon *d);

@@ -69,7 +69,8 @@ static int read_insert(struct daemon *d, const struct wire *w, struct gadget_req
     if (w->swap[0] && strcmp(w->swap, "direct") != 0)
         return err_set(e, ERR_BAD_REQUEST, "\"swap\" is \"%s\"; it must be \"direct\"", w->swap);
     if (type == DRIVE_CDROM && w->readonly_given && !w->readonly)
-        return err_set(e, ERR_BAD_REQUEST, "Drive %s is a CD drive: nothing can be written there, so \"readonly\" cannot be false", w->drive);
+        return err_set(e, ERR_BAD_REQUEST, "Drive %s is a CD drive: nothing can be written there, so \"readonly\" cannot be false",
+                       w->drive);
     ret->rq.action = OP_INSERT;
     ret->rq.readonly = type == DRIVE_CDROM || w->readonly;
     ret->rq.swap_direct = w->swap[0] != '\0';

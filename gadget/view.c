@@ -219,7 +219,8 @@ static void explain_in_use(const struct unit *u, const struct operation *op, cha
     if (ev->lock == LOCK_LOCKED)
         snprintf(ret, size, "The host keeps the medium in %s locked; asked for %g s", u->config->name, patience);
     else if (!ev->known)
-        snprintf(ret, size, "What the host does with %s cannot be seen, so a writable medium was not taken; waited %g s", u->config->name, patience);
+        snprintf(ret, size, "What the host does with %s cannot be seen, so a writable medium was not taken; waited %g s",
+                 u->config->name, patience);
     else
         snprintf(ret, size, "The host is still writing to %s; waited %g s", u->config->name, patience);
     ago(ret, size, "it last wrote", ev->last_write_at, now);
@@ -238,7 +239,8 @@ void view_explain(const struct daemon *d, const struct operation *op, enum err_c
     else if (code == ERR_DRIVE_STUCK && u->machine.stuck)
         stuck_sentence(u, now, ret, size);
     else if (code == ERR_STALE_HOST)
-        snprintf(ret, size, "A writable medium was taken from %s by force; what the host still holds for it could be written to %s", drive, name);
+        snprintf(ret, size, "A writable medium was taken from %s by force; what the host still holds for it could be written to %s",
+                 drive, name);
     else if (code == ERR_QUARANTINE)
         snprintf(ret, size, "%s must stay empty for %lld s more: the host may still hold commands for the old medium", drive,
                  (long long)MAX(u->machine.quarantine_until - now, 0) / 1000);

@@ -47,6 +47,7 @@ def test_a_tour_of_every_operation(start_trayd):
         stream.raw.close()
     api.insert("cd0", "tour.iso")
     assert api.get("/api/v1/drives/cd0/medium").status_code == 200
+    assert api.post("/api/v1/drives/cd0/break-io", json={}).status_code == 200
     for order in ("detach", "attach", "reattach"):
         assert api.post("/api/v1/gadget/" + order).status_code == 200, order
     done = api.eject("cd0")

@@ -41,7 +41,8 @@ tell() { # STATUS FILE
         [$status, ($a.code // $a.state // "done")]
         + [$flags[] | select($o[.] == true)]
         + (if $o.durable == null then [] elif $o.durable then ["durable"] else ["not_durable"] end)
-        + [$o.steps // [] | map(select(.rung | IN($out[]) | not) | .rung + "=" + .outcome) | if . == [] then empty else "(" + join(" ") + ")" end]
+        + [$o.steps // [] | map(select(.rung | IN($out[]) | not) | .rung + "=" + .outcome)
+            | if . == [] then empty else "(" + join(" ") + ")" end]
         + (if $a.evidence == null or $a.code == null then [] else
             ["lock=" + $a.evidence.lock] + if $a.evidence.last_write_at then ["wrote"] else [] end end)
         | "   " + join(" ")'
@@ -121,7 +122,8 @@ host() {
 gadget() { # ORDER [MEMBERS]
     gadget_status=$(curl -sS --max-time 120 -o "$work/answer" -w '%{http_code}' -X POST \
         -H 'Content-Type: application/json' -d "{${2-}}" "$api/gadget/$1")
-    jq -r --arg status "$gadget_status" '"   " + $status + " " + (.code // if .gadget.bound then "bound" else "not bound" end)' "$work/answer"
+    jq -r --arg status "$gadget_status" '
+        "   " + $status + " " + (.code // if .gadget.bound then "bound" else "not bound" end)' "$work/answer"
 }
 
 etag() { curl -sS "$api/drives/$1" | jq -r .medium.etag; }

@@ -24,7 +24,8 @@ ROOMS = {
 }
 
 # What only the code that runs inside a worker may name: configfs attributes.
-WORKER_ONLY = {r'"(forced_eject|inquiry_string|lun\.%zu/file|usb_gadget)"': r"^gadget/(lun|build|plan|work|image|view)"}  # view: a capability of that name in JSON
+# (view.c: a capability has that name in JSON.)
+WORKER_ONLY = {r'"(forced_eject|inquiry_string|lun\.%zu/file|usb_gadget)"': r"^gadget/(lun|build|plan|work|image|view)"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^">]+)[">]', re.M)
 

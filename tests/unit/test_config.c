@@ -35,7 +35,8 @@ struct everything {
 
 static const char *const choices[] = {"red", "green", NULL};
 static const struct config_key item_keys[] = {
-    {.name = "name", .kind = CONFIG_TEXT, .offset = offsetof(struct item, name), .size = 8, .required = true, .line_offset = offsetof(struct item, line)},
+    {.name = "name", .kind = CONFIG_TEXT, .offset = offsetof(struct item, name), .size = 8, .required = true,
+     .line_offset = offsetof(struct item, line)},
     {.name = "number", .kind = CONFIG_NUMBER, .offset = offsetof(struct item, number), .max = 100},
     {0},
 };

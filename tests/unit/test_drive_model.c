@@ -119,8 +119,10 @@ static uint64_t fingerprint(const struct world *w)
         d->outstanding ? age(w, d->outstanding_since) : 0, d->stuck, d->observe_wanted,
         d->outstanding && !d->medium.readonly && d->written_before != w->written, w->kernel.image,
         w->kernel.readonly, w->in_kernel.what, w->in_kernel.image, w->in_store.what,
-        w->in_store.ticket == d->ticket, w->kernel.readonly ? 0 : age(w, w->written_at), age(w, w->removed_at), w->d.attached ? 0 : age(w, w->gone_at), w->locked, w->dangerous, w->closed_hint, w->force_was_busy,
-        w->unplugged_once, w->waiting, age(w, w->haunted_until), age(w, d->broken_at), (uint64_t)w->ops_len, age(w, w->wake == MSEC_NEVER ? 0 : w->wake),
+        w->in_store.ticket == d->ticket, w->kernel.readonly ? 0 : age(w, w->written_at), age(w, w->removed_at),
+        w->d.attached ? 0 : age(w, w->gone_at), w->locked, w->dangerous, w->closed_hint, w->force_was_busy,
+        w->unplugged_once, w->waiting, age(w, w->haunted_until), age(w, d->broken_at), (uint64_t)w->ops_len,
+        age(w, w->wake == MSEC_NEVER ? 0 : w->wake),
     };
     for (size_t i = 0; i < ARRAY_LEN(values); i++) h = mix(h, values[i]);
     for (size_t i = 0; i < d->queue_len; i++) {
@@ -355,6 +357,19 @@ static void host(struct world *w, int what)
     feed(w, ev);
 }
 
+static void wait_for(struct world *w, enum waiting_for what)
+{
+    w->waiting = what;
+    feed(w, (struct drive_event){.kind = DRIVE_EVIDENCE});
+}
+
+static void operator_breaks(struct world *w)
+{
+    w->operator_breaks = true;
+    feed(w, (struct drive_event){.kind = DRIVE_BREAK});
+    w->operator_breaks = false;
+}
+
 static void controller_comes(struct world *w)
 {
     feed(w, (struct drive_event){.kind = DRIVE_LINK, .attached = true, .host_present = true});
@@ -414,10 +429,9 @@ static void expand(int at)
         if (!now.locked && now.written_at == 0) TRY("the host ejects", host(w, 4));
     }
     if (now.in_kernel.what == DO_FORCE || now.in_kernel.what == DO_ASK) {
-        if (now.waiting != WAITING_HOST) TRY("... waits for the host", (w->waiting = WAITING_HOST, feed(w, (struct drive_event){.kind = DRIVE_EVIDENCE})));
-        if (now.waiting != WAITING_STORAGE) TRY("... waits for storage", (w->waiting = WAITING_STORAGE, feed(w, (struct drive_event){.kind = DRIVE_EVIDENCE})));
-        if (now.waiting == WAITING_HOST)
-            TRY("the operator breaks I/O", (w->operator_breaks = true, feed(w, (struct drive_event){.kind = DRIVE_BREAK}), w->operator_breaks = false));
+        if (now.waiting != WAITING_HOST) TRY("... waits for the host", wait_for(w, WAITING_HOST));
+        if (now.waiting != WAITING_STORAGE) TRY("... waits for storage", wait_for(w, WAITING_STORAGE));
+        if (now.waiting == WAITING_HOST) TRY("the operator breaks I/O", operator_breaks(w));
     }
     if (now.closed_hint) TRY("inotify says closed", (w->closed_hint = false, feed(w, (struct drive_event){.kind = DRIVE_HINT_CLOSED})));
     if (!now.unplugged_once && now.in_kernel.what == DO_NOTHING)
@@ -470,7 +484,8 @@ static const char *explore(int variant, int states_max, bool tell)
         expand(at);
         violation = world_of(nodes_len - 1).violation;
     }
-    if (tell) print_message("%d operations, variant %d: %d states%s\n", ops_max, variant, nodes_len, at < nodes_len && !violation ? " (bound reached)" : "");
+    bool bounded = at < nodes_len && !violation;
+    if (tell) print_message("%d operations, variant %d: %d states%s\n", ops_max, variant, nodes_len, bounded ? " (bound reached)" : "");
     if (violation && tell)
         for (int i = nodes_len - 1; i >= 0; i = nodes[i].parent) {
             struct world w = world_of(i);

@@ -79,6 +79,14 @@ static void what_moves_while_the_medium_goes_in_counts(void **state attr_unused)
     assert_int_equal(view.bytes_written, 4096);
     assert_int_equal(view.last_write_at, 2001);
     assert_int_equal(view.last_read_at, 0);
+    evidence_mark(&ev);
+    seen.bytes_read += 2048;
+    at(3000);
+    evidence_restart(&ev, 3001);
+    view = evidence_view(&ev, &seen);
+    assert_int_equal(view.bytes_read, 2048);
+    assert_int_equal(view.last_read_at, 3001);
+    assert_int_equal(view.last_write_at, 0);
 }
 
 static void what_moved_while_unseen_is_found_afterwards(void **state attr_unused)

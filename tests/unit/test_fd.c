@@ -24,7 +24,8 @@ static int begin(void **state attr_unused)
 
 static int end(void **state attr_unused)
 {
-    static const char *const all[] = {"sub/file", "sub/link", "sub/out", "sub/dir", "sub/new", "outside/secret", "sub", "outside", "state", "state.new"};
+    static const char *const all[] = {"sub/file", "sub/link", "sub/out", "sub/dir", "sub/new", 
+                                      "outside/secret", "sub", "outside", "state", "state.new"};
     for (size_t i = 0; i < ARRAY_LEN(all); i++) remove(all[i]);
     return chdir("/") == 0 && rmdir(dir) == 0 ? 0 : -1;
 }

@@ -102,7 +102,8 @@ static void names(void **state attr_unused)
     char longest[258];
     memset(longest, 'n', sizeof longest);
     longest[255] = '\0';
-    const char *const good[] = {"a", "debian-12.iso", "a b", "a.", "a..b", "gr\xc3\xbc\xc3\x9f.iso", longest, "-", "~", "a\\b", "\xf0\x9f\x92\xbf"};
+    const char *const good[] = {"a", "debian-12.iso", "a b", "a.", "a..b", "gr\xc3\xbc\xc3\x9f.iso",
+                                longest, "-", "~", "a\\b", "\xf0\x9f\x92\xbf"};
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
         struct err e = {0};
         if (name_check(good[i], &e) < 0) fail_msg("\"%s\": %s", good[i], e.text);

@@ -168,7 +168,8 @@ static void refusals_name_the_drive_and_the_reason(void **state attr_unused)
     refused(INSERT("cd0", "d.img", ""), ERR_IMAGE_IN_USE, "usb0");
     fixture_host(f, "lock cd0");
     fixture_host(f, "read cd0 512");
-    refused(EJECT("cd0", ", \"patience\": 0.25"), ERR_MEDIUM_IN_USE, "The host keeps the medium in cd0 locked; asked for 0.25 s; it last read");
+    refused(EJECT("cd0", ", \"patience\": 0.25"), ERR_MEDIUM_IN_USE,
+            "The host keeps the medium in cd0 locked; asked for 0.25 s; it last read");
     f->daemon->units[USB0].machine.policy.quiet = 60000;
     fixture_host(f, "write usb0 512");
     refused(EJECT("usb0", ", \"patience\": 0"), ERR_MEDIUM_IN_USE, "The host is still writing to usb0; waited 0 s; it last wrote");
