@@ -31,8 +31,10 @@ FLAGS_release := -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
 FLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 FLAGS_tsan := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
 FLAGS_coverage := -O0 -g --coverage
+FLAGS_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined \
+	-fno-omit-frame-pointer -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
 ifeq ($(FLAGS_$(VARIANT)),)
-$(error VARIANT must be release, asan, tsan or coverage, not "$(VARIANT)")
+$(error VARIANT must be release, asan, tsan, coverage or fuzz, not "$(VARIANT)")
 endif
 
 LIBS := -lmicrohttpd -ljansson -lconfig -lsqlite3 -lgnutls -lunistring -lcap -lpthread -lm
@@ -117,11 +119,21 @@ $(B)/tests/%_tool: $(B)/tests/vm/%_tool.o $(B)/gadget.a $(B)/base.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -ljansson -lconfig -lcap -lm
 
+# The fuzzers, for VARIANT=fuzz with clang (tests/fuzz/run); each is linked with all libraries.
+FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
+$(FUZZERS): $(B)/%: $(B)/tests/fuzz/fuzz_%.o $(LIBRARIES)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $< $(LIBRARIES) $(LIBS)
+
+$(B)/record: $(B)/tests/fuzz/record.o $(B)/images.a $(B)/base.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
 # ---- running, testing, installing --------------------------------------------------------------------------------
 
-.PHONY: run test unit lint vm model install uninstall clean need-build need-run need-test
+.PHONY: run test unit lint fuzz vm model install uninstall clean need-build need-run need-test
 
 need-build need-run need-test: need-%:
 	@tests/need $*
@@ -144,6 +156,9 @@ unit: $(UNIT_TESTS) ## the unit tests of this VARIANT
 
 lint: ## the static checks
 	@tests/lint/run
+
+fuzz: ## the fuzzers of the parsers, a minute each
+	@tests/fuzz/run 60
 
 vm: all $(TOOLS) ## the tests on real kernels alone
 	@tests/run_all.py vm

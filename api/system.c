@@ -60,6 +60,19 @@ void api_get_health(attr_unused struct api *a, attr_unused const struct api_requ
 }
 
 /* GET /readyz */
+/* "found" is null until the gadget was looked at, "error" says why it could not be built. */
+static bool gadget_is_up(struct api *a, struct err *e)
+{
+    cleanup_json json_t *gadget = gadget_client_system(a->gadget);
+    if (json_text(gadget, "error")[0])
+        err_set(e, ERR_UNAVAILABLE, "%s", json_text(gadget, "error"));
+    else if (!json_text(gadget, "found")[0])
+        err_set(e, ERR_UNAVAILABLE, "The gadget is not built yet");
+    else
+        return true;
+    return false;
+}
+
 void api_get_readiness(struct api *a, attr_unused const struct api_request *rq, struct api_response *rs)
 {
     struct err e;
@@ -68,13 +81,15 @@ void api_get_readiness(struct api *a, attr_unused const struct api_request *rq, 
     bool attached = false;
     cleanup_json json_t *stores = library_stores(a->library);
     json_array_foreach(stores, i, store) attached |= json_flag(store, "attached");
+    bool ready = false;
     if (!gadget_client_connected(a->gadget))
         err_set(&e, ERR_UNAVAILABLE, "trayd-gadget, which owns the drives, cannot be reached");
     else if (!attached)
         err_set(&e, ERR_UNAVAILABLE, "No store is attached");
-    else {
+    else
+        ready = gadget_is_up(a, &e);
+    if (ready)
         healthy(rs);
-        return;
-    }
-    api_problem(rs, &e);
+    else
+        api_problem(rs, &e);
 }

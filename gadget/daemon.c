@@ -147,7 +147,8 @@ static void finish_operations(struct unit *u, const struct drive_output *out, ms
 /* An earlier process was taking the medium out when it ended. */
 static bool was_taking_medium(const struct unit *u)
 {
-    return u->resumed_doing == DO_ASK || u->resumed_doing == DO_FORCE || u->resumed_doing == DO_SYNC;
+    return u->resumed_doing == DO_ASK || u->resumed_doing == DO_FORCE || u->resumed_doing == DO_SIGNAL ||
+           u->resumed_doing == DO_SYNC;
 }
 
 /* The medium is another one than before this turn. */
@@ -294,7 +295,7 @@ static void resume_operation(struct unit *u)
     u->resumed[0] = '\0';
     if (!op) return;
     bool done = op->rq.action == OP_EJECT ? m->image == 0 : m->image == op->rq.image && m->readonly == op->rq.readonly;
-    if (u->resumed_doing == DO_FORCE && m->image == 0) op->facts |= FACT_FORCED;
+    if ((u->resumed_doing == DO_FORCE || u->resumed_doing == DO_SIGNAL) && m->image == 0) op->facts |= FACT_FORCED;
     if (u->machine.stale_host) op->facts |= FACT_STALE_HOST;
     if (!done)
         err_set(&op->err, ERR_INTERRUPTED, "trayd-gadget was restarted during this operation; the drive is %s now",
@@ -521,6 +522,7 @@ int daemon_submit(struct daemon *d, size_t drive, const struct drive_request *rq
         *e = d->start_error;
         return -1;
     }
+    if (!d->started) return err_set(e, ERR_UNAVAILABLE, "The gadget is not built yet");
     struct operation *op = operations_add(d->operations, drive, rq, by);
     if (!op) return err_set(e, ERR_UNAVAILABLE, "Out of memory");
     struct drive_event ev = {.kind = DRIVE_REQUEST, .request = op->rq};

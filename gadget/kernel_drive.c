@@ -132,6 +132,12 @@ static void on_seen(void *owner, enum watch_sort sort)
     }
 }
 
+static void on_ended(void *owner, enum watch_sort sort)
+{
+    struct kernel_drive *d = owner;
+    if (sort == WATCH_ACTIVITY && d->armed && d->current.fd >= 0) add_watch(d, WATCH_ACTIVITY);
+}
+
 void kernel_drive_arm(struct engine *e, size_t drive)
 {
     struct kernel_drive *d = &((struct kernel_engine *)e)->drives[drive];
@@ -331,7 +337,9 @@ int kernel_drive_init(struct kernel_engine *k, size_t index, struct err *e)
 {
     struct kernel_drive *d = &k->drives[index];
     *d = (struct kernel_drive){.k = k, .index = index, .next = no_image, .current = no_image, .removed = no_image};
-    return watch_init(&d->watch, k->base.loop, on_seen, d, e);
+    if (watch_init(&d->watch, k->base.loop, on_seen, d, e) < 0) return -1;
+    d->watch.ended = on_ended;
+    return 0;
 }
 
 void kernel_drive_done(struct kernel_drive *d)

@@ -144,7 +144,7 @@ static void load_drive(struct daemon *d, struct unit *u, const json_t *drive)
     drive_restore(&u->machine, json_flag(drive, "stale_host"), json_int(drive, "quarantine_until", 0),
                   (uint64_t)json_int(drive, "generation", 0), json_int(drive, "broken_at", 0));
     int64_t doing = json_int(drive, "doing", DO_NOTHING);
-    u->resumed_doing = doing > DO_NOTHING && doing <= DO_SYNC ? (enum drive_do)doing : DO_NOTHING;
+    u->resumed_doing = doing > DO_NOTHING && doing <= DO_SIGNAL /* the last */ ? (enum drive_do)doing : DO_NOTHING;
     const json_t *medium = json_object_get(drive, "medium"), *op;
     if (json_is_object(medium)) load_medium(d, u, medium);
     size_t i;

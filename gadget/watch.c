@@ -17,7 +17,7 @@ uint32_t watch_mask(enum watch_sort sort)
 static void drain(struct watch *w, enum watch_sort sort)
 {
     _Alignas(struct inotify_event) char events[16 * (sizeof(struct inotify_event) + NAME_MAX + 1)];
-    bool seen = false;
+    bool seen = false, ended = false;
     ssize_t n;
     while ((n = read(w->fds[sort], events, sizeof events)) > 0) {
         for (char *at = events; at < events + n;) {
@@ -25,10 +25,15 @@ static void drain(struct watch *w, enum watch_sort sort)
             at += sizeof *ev + ev->len;
             /* Whatever its wd: the worker's answer that names the wd may come after the first event. */
             if (ev->mask & (watch_mask(sort) | IN_Q_OVERFLOW)) seen = true;
-            if (ev->mask & IN_IGNORED && ev->wd == w->wds[sort]) w->wds[sort] = -1; /* one-shot, or deleted */
+            if (!(ev->mask & IN_IGNORED) || ev->wd != w->wds[sort]) continue;
+            w->wds[sort] = -1; /* one-shot, or deleted */
+            ended = true;
         }
     }
-    if (seen) w->seen(w->owner, sort);
+    if (seen)
+        w->seen(w->owner, sort);
+    else if (ended && w->ended)
+        w->ended(w->owner, sort);
 }
 
 static void on_closes(struct loop_watch *r, uint32_t events)

@@ -6,7 +6,9 @@
  *   closes    IN_CLOSE: the kernel let go of the image. Also said when anybody else closes the file, and when the queue
  *             overflowed: a hint to observe.
  *   activity  IN_ACCESS and IN_MODIFY, one-shot: said once, then silent until it is added again. Our own hashing of
- *             the image raises it too: a hint to sample.
+ *             the image raises it too: a hint to sample. A one-shot watch that is added again while the kernel is
+ *             still giving the old one up keeps its wd, and is given up with it (inotify_handle_inode_event(): the
+ *             event is queued first, the mark destroyed after that). So who is armed must add it again at `ended`.
  *
  * Adding a watch touches the storage and may hang, so it happens in a worker (image_watch()) on the descriptors that
  * watch_fd() gives; which file is watched now is told here by watch_added().
@@ -23,6 +25,7 @@ struct watch {
     int wds[WATCH_SORTS]; /* -1: nothing is watched */
     struct loop_watch readable[WATCH_SORTS];
     void (*seen)(void *owner, enum watch_sort sort);
+    void (*ended)(void *owner, enum watch_sort sort); /* NULL, or called when the kernel gave a watch up by itself */
     void *owner;
 };
 

@@ -8,7 +8,7 @@
 
 #include "base/fd.h"
 #include "base/parse.h"
-#include "images/inspect.h"
+#include "images/inspect_json.h"
 #include "images/store.h"
 
 int image_stat_at(int folder_fd, const char *name, struct stat *ret, struct err *e)
@@ -60,15 +60,28 @@ static ssize_t read_fd(void *owner, void *data, size_t len, uint64_t offset)
     return n;
 }
 
-void image_look(int fd, const struct stat *st, bool store_readonly, struct image *ret)
+static void begin_look(int fd, const struct stat *st, bool store_readonly, struct image *ret)
 {
     *ret = (struct image){.st = *st, .readonly = store_readonly || !(st->st_mode & 0222)};
     image_etag(st, ret->etag);
     stored_digest_read(fd, st, ret->sha256);
-    struct inspect_result found;
-    inspect(&(struct inspect_reader){.owner = &fd, .read = read_fd}, (uint64_t)st->st_size, &found);
-    ret->cdrom = found.cdrom;
-    ret->reason = found.reason;
+}
+
+void image_look(int fd, const struct stat *st, bool store_readonly, struct look_cache *cache, struct image *ret)
+{
+    begin_look(fd, st, store_readonly, ret);
+    inspect(&(struct inspect_reader){.owner = &fd, .read = read_fd}, (uint64_t)st->st_size, &ret->found);
+    look_cache_put(cache, st, &ret->found.summary);
+    ret->detailed = true;
+}
+
+void image_glance(int fd, const struct stat *st, bool store_readonly, struct look_cache *cache, struct image *ret)
+{
+    begin_look(fd, st, store_readonly, ret);
+    struct inspect_summary *s = &ret->found.summary;
+    if (look_cache_get(cache, st, s)) return;
+    inspect_glance(&(struct inspect_reader){.owner = &fd, .read = read_fd}, s);
+    look_cache_put(cache, st, s);
 }
 
 msec image_modified(const struct stat *st)
@@ -88,8 +101,8 @@ json_t *image_json(const struct image *image, const char *store, const char *nam
     json_put_flag(json, "readonly", image->readonly);
     json_put_text(json, "sha256", image->sha256[0] ? image->sha256 : NULL);
     json_put(json, "drives", json_array());
-    json_put_text(json, "suggested_type", image->cdrom ? "cdrom" : "disk");
-    json_put_text(json, "suggested_reason", image->reason);
+    inspect_json_summary(json, &image->found.summary, (uint64_t)image->st.st_size);
+    if (image->detailed) inspect_json_details(json, &image->found);
     json_put_text(json, "etag", image->etag[0] ? image->etag : NULL);
     return json;
 }

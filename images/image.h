@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 
 #include "base/json.h"
+#include "images/inspect.h"
+#include "images/look_cache.h"
 #include "images/stored_digest.h"
 
 #define IMAGE_ETAG_MAX 40 /* a quote, 32 hexadecimal digits, a quote */
@@ -16,8 +18,8 @@ struct image {
     bool readonly;                  /* nobody may write to the file, or to its store */
     char etag[IMAGE_ETAG_MAX];
     char sha256[SHA256_TEXT_MAX];   /* "": unknown */
-    bool cdrom;                     /* the suggested type */
-    const char *reason;             /* of that; a constant */
+    bool detailed;                  /* by image_look(): otherwise only the summary of `found` is there */
+    struct inspect_result found;
 };
 
 /*
@@ -33,10 +35,14 @@ int image_stat_at(int folder_fd, const char *name, struct stat *ret, struct err 
  * nanosecond, hashed so that it tells nothing about the disk. */
 void image_etag(const struct stat *st, char ret[IMAGE_ETAG_MAX]);
 
-/* All that can be known with two short reads. */
-void image_look(int fd, const struct stat *st, bool store_readonly, struct image *ret);
+/* All that can be known of it, with some dozen reads; remembered in the cache (which may be NULL). */
+void image_look(int fd, const struct stat *st, bool store_readonly, struct look_cache *cache, struct image *ret);
 
-/* Without "drives" (an empty array stands there), which the library adds. NULL when out of memory. */
+/* What a list shows of it: what the cache knows, or else what two short reads tell. */
+void image_glance(int fd, const struct stat *st, bool store_readonly, struct look_cache *cache, struct image *ret);
+
+/* After a glance without the details. Without "drives" (an empty array stands there), which the library adds. NULL when
+ * out of memory. */
 json_t *image_json(const struct image *image, const char *store, const char *name);
 
 msec image_modified(const struct stat *st); /* real time */

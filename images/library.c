@@ -29,6 +29,7 @@ struct library *library_new(const struct store_list *stores, struct err *e)
         return NULL;
     }
     l->ops = &fileops_kernel;
+    l->looks = look_cache_new();
     pthread_mutex_init(&l->lock, NULL);
     pthread_mutex_init(&l->use, NULL);
     for (size_t i = 0; i < stores->count; i++) {
@@ -46,6 +47,7 @@ void library_free(struct library *l)
 {
     if (!l) return;
     for (size_t i = 0; i < l->stores_count; i++) store_done(&l->stores[i]);
+    look_cache_unref(l->looks);
     pthread_mutex_destroy(&l->lock);
     pthread_mutex_destroy(&l->use);
     free(l);

@@ -41,14 +41,18 @@ struct library_query {
 };
 
 /* {"images": [...], "next": cursor or null}, and "skipped" where there are files whose names cannot be used: how many.
- * Stores that are not there are left out when all are listed. A store includes its folders. */
+ * Each image is as library_get() shows it, but without what an inspection found; "format" and "bootable" are there as
+ * far as an earlier look at the same file told, and null otherwise. Stores that are not there are left out when all are
+ * listed. A store includes its folders. */
 json_t *library_list(struct library *l, const struct library_query *q, struct err *e);
 
 /*
  * An image as JSON: name, store, size, modified, complete, readonly (nobody has write permission, or the store is
  * read-only), sha256 (or null), drives, suggested_type ("cdrom", "disk"), suggested_reason, etag (null while the image
- * is writable in a drive). One that is being received has complete: false, "received", its announced size or null,
- * and null for what is not known yet; one that is being replaced is shown as it was.
+ * is writable in a drive), and what an inspection found (inspect_json.h): format, bootable, container, label,
+ * filesystem, installer, partitions, warnings. One that is being received has complete: false, "received", its
+ * announced size or null, null for what is not known yet, and none of the details; one that is being replaced is shown
+ * as it was.
  */
 json_t *library_get(struct library *l, const char *store, const char *name, struct err *e);
 

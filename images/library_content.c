@@ -15,7 +15,7 @@ json_t *library_get(struct library *l, const char *store, const char *name, stru
     json_t *json;
     if (fd >= 0) {
         struct image image;
-        image_look(fd, &st, in.readonly, &image);
+        image_look(fd, &st, in.readonly, l->looks, &image);
         json = image_json(&image, place.ref, place.name);
         if (!json) err_set(&why, ERR_UNAVAILABLE, "Out of memory");
     } else {

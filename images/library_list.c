@@ -49,7 +49,7 @@ static int gather_stores(struct library *l, size_t first, size_t last, const str
     msec deadline = clock_boot_ms() + (single ? STORE_PATIENCE : ALL_STORES_PATIENCE);
     struct listing_job *jobs[STORES_MAX];
     for (size_t i = first; i < last; i++) {
-        jobs[i] = listing_job_new(&l->stores[i].config, q, e);
+        jobs[i] = listing_job_new(&l->stores[i].config, q, l->looks, e);
         if (jobs[i]) store_thread_post(l->stores[i].thread, &jobs[i]->job);
     }
     int result = 0;

@@ -29,6 +29,7 @@ struct library {
     struct library_usage usage;
     void (*changed)(void *owner, const json_t *image);
     void *changed_owner;
+    struct look_cache *looks; /* NULL when out of memory; it does without */
     struct library_upload *uploads;
     size_t uploads_count;
 };

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "images/inspect_json.h"
 #include "images/library_state.h"
 
 struct library_upload {
@@ -90,8 +91,7 @@ static json_t *incomplete_json(const struct library_upload *u)
     json_put_flag(json, "readonly", false);
     json_put(json, "sha256", NULL);
     json_put(json, "drives", json_array());
-    json_put(json, "suggested_type", NULL);
-    json_put(json, "suggested_reason", NULL);
+    inspect_json_summary(json, NULL, 0);
     json_put(json, "etag", NULL);
     return json;
 }
@@ -320,9 +320,11 @@ static json_t *look_at_result(struct library_upload *u, struct err *e)
     cleanup_close int fd = image_open_at(u->in.folder_fd, u->place.name, &st, e);
     if (fd < 0) return NULL;
     struct image image;
-    image_look(fd, &st, u->in.readonly, &image);
+    image_look(fd, &st, u->in.readonly, u->library->looks, &image);
     json_t *json = image_json(&image, u->place.ref, u->place.name);
     if (!json) err_set(e, ERR_UNAVAILABLE, "Out of memory");
+    /* Known now, even where the file system has no place to keep it. */
+    if (json && !json_text(json, "sha256")[0]) json_put_text(json, "sha256", ingest_sha256(u->ingest));
     return json;
 }
 

@@ -36,7 +36,7 @@ static int compare_items(const void *a, const void *b, void *order)
 
 /* The image as JSON, or NULL where it has gone meanwhile or cannot be read. *folder_fd: opened for *folder. */
 static json_t *look_at(const struct store_entry *in, const struct walk_item *item, const struct walk_folder **folder,
-                       int *folder_fd)
+                       int *folder_fd, struct look_cache *cache)
 {
     if (*folder != item->folder) {
         util_close_fd(folder_fd);
@@ -49,12 +49,12 @@ static json_t *look_at(const struct store_entry *in, const struct walk_item *ite
     cleanup_close int fd = image_open_at(*folder_fd, item->at.name, &st, NULL);
     if (fd < 0) return NULL;
     struct image image;
-    image_look(fd, &st, in->readonly, &image);
+    image_glance(fd, &st, in->readonly, cache, &image);
     return image_json(&image, item->at.store, item->at.name);
 }
 
 static int fill_page(const struct walk *w, const struct store_entry *in, const struct listing_query *q,
-                     struct listing_page *page, struct err *e)
+                     struct look_cache *cache, struct listing_page *page, struct err *e)
 {
     page->items = calloc(MAX(MIN(q->limit, w->count), 1), sizeof *page->items);
     if (!page->items) return no_memory(e);
@@ -62,7 +62,7 @@ static int fill_page(const struct walk *w, const struct store_entry *in, const s
     cleanup_close int folder_fd = -1;
     size_t i = 0;
     for (; i < w->count && page->count < q->limit; i++) {
-        json_t *json = look_at(in, &w->items[i], &folder, &folder_fd);
+        json_t *json = look_at(in, &w->items[i], &folder, &folder_fd, cache);
         if (json) page->items[page->count++] = listing_item_of(q->order, json, w->items[i].at.key);
     }
     page->more = i < w->count;
@@ -72,7 +72,7 @@ static int fill_page(const struct walk *w, const struct store_entry *in, const s
 }
 
 int listing_read(const char *store, const struct store_entry *in, const struct listing_query *q,
-                 struct listing_page *ret, struct err *e)
+                 struct look_cache *cache, struct listing_page *ret, struct err *e)
 {
     struct order_item after;
     char room[ORDER_CURSOR_MAX];
@@ -85,7 +85,7 @@ int listing_read(const char *store, const struct store_entry *in, const struct l
     if (result == 0) {
         struct order order = q->order;
         if (walk.count) qsort_r(walk.items, walk.count, sizeof *walk.items, compare_items, &order);
-        result = fill_page(&walk, in, q, &page, e);
+        result = fill_page(&walk, in, q, cache, &page, e);
     }
     walk_done(&walk);
     search_free(search);
@@ -98,17 +98,19 @@ static void listing_job_run(struct store_job *job)
     struct listing_job *j = (struct listing_job *)job;
     struct store_entry in cleanup_store = STORE_OUTSIDE;
     j->result = store_enter_directly(&j->config, j->query.folder, &in, &j->err);
-    if (j->result == 0) j->result = listing_read(j->config.name, &in, &j->query, &j->page, &j->err);
+    if (j->result == 0) j->result = listing_read(j->config.name, &in, &j->query, j->cache, &j->page, &j->err);
 }
 
 static void listing_job_drop(struct store_job *job)
 {
     struct listing_job *j = (struct listing_job *)job;
     listing_page_done(&j->page);
+    look_cache_unref(j->cache);
     free(j);
 }
 
-struct listing_job *listing_job_new(const struct store_config *store, const struct listing_query *q, struct err *e)
+struct listing_job *listing_job_new(const struct store_config *store, const struct listing_query *q,
+                                    struct look_cache *cache, struct err *e)
 {
     struct listing_job *j = malloc(sizeof *j);
     if (!j) {
@@ -116,6 +118,10 @@ struct listing_job *listing_job_new(const struct store_config *store, const stru
         return NULL;
     }
     *j = (struct listing_job){
-        .job = {.run = listing_job_run, .drop = listing_job_drop}, .config = *store, .query = *q};
+        .job = {.run = listing_job_run, .drop = listing_job_drop},
+        .config = *store,
+        .query = *q,
+        .cache = look_cache_ref(cache),
+    };
     return j;
 }

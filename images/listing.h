@@ -1,13 +1,15 @@
 /*
  * listing.h - one page of the images that are in one store, read from its directories.
  *
- * Nothing is remembered between two pages. All names are read and sorted; only the images of the page are opened.
- * Skipped without a word are what is hidden, no regular file, or not readable; files whose names cannot be used
- * (name.h) are skipped and counted. Folders are walked FOLDER_LEVELS_MAX levels deep, not through symbolic links.
+ * Nothing is remembered between two pages but what images are (look_cache.h). All names are read and sorted; only the
+ * images of the page are opened. Skipped without a word are what is hidden, no regular file, or not readable; files
+ * whose names cannot be used (name.h) are skipped and counted. Folders are walked FOLDER_LEVELS_MAX levels deep, not
+ * through symbolic links.
  */
 #pragma once
 
 #include "base/json.h"
+#include "images/look_cache.h"
 #include "images/order.h"
 #include "images/search.h"
 #include "images/store.h"
@@ -41,19 +43,21 @@ void listing_page_done(struct listing_page *page);
 
 /* For the store's thread. Returns 0, or -1 with *e. */
 int listing_read(const char *store, const struct store_entry *in, const struct listing_query *q,
-                 struct listing_page *ret, struct err *e);
+                 struct look_cache *cache, struct listing_page *ret, struct err *e);
 
 /* The same as a job: post it, wait, look at `result`, `err` and `page`, drop it. NULL with *e when out of memory. */
 struct listing_job {
     struct store_job job;
     struct store_config config;
     struct listing_query query;
+    struct look_cache *cache; /* a reference of its own */
     struct listing_page page;
     int result;
     struct err err;
 };
 
-struct listing_job *listing_job_new(const struct store_config *store, const struct listing_query *q, struct err *e);
+struct listing_job *listing_job_new(const struct store_config *store, const struct listing_query *q,
+                                    struct look_cache *cache, struct err *e);
 
 /* Used by listings of other sources as well: makes an item of an image's JSON (taken). */
 struct listing_item listing_item_of(struct order order, json_t *image, int64_t key);

@@ -23,6 +23,7 @@ TAIL = 40  # lines shown of a failed command
 COUNTS = (
     (re.compile(r"^\[  PASSED  \] (\d+) test", re.M), "passed"),
     (re.compile(r"^\[  FAILED  \] (\d+) test", re.M), "failed"),
+    (re.compile(r"^\[  SKIPPED \] (\d+) test", re.M), "skipped"),
     (re.compile(r"^(?:=+ |)(?:.*, )?(\d+) passed[, ]", re.M), "passed"),
     (re.compile(r"^(?:=+ |)(?:.*, )?(\d+) failed[, ]", re.M), "failed"),
     (re.compile(r"^(?:=+ |)(?:.*, )?(\d+) skipped", re.M), "skipped"),
@@ -47,6 +48,7 @@ def stages():
     python = "/usr/bin/python3"
     yield "lint", [("lint", ["tests/lint/run"])]
     yield "unit", [("unit-asan", ["make", "-s", "VARIANT=asan", "unit"]), ("unit-release", ["make", "-s", "unit"])]
+    yield "fuzz", [("fuzz", ["tests/fuzz/run", "15"])]
     yield "api", [("api-asan", ["env", "TRAYD_BIN=build/asan/trayd", python, "-m", "pytest", "-q", "tests/api"])]
     yield "web", [("web", [python, "-m", "pytest", "-q", "tests/web"]), ("web-words", ["node", "--test", "tests/web/"])]
     vm = [(f"vm-{kernel}-{name}", ["tests/vm/run", "--no-trayd", "--kernel", kernel, f"tests/vm/{name}.sh"])

@@ -228,6 +228,41 @@ def test_an_unknown_store_has_no_list(api):
     assert code(api.get("/api/v1/images?store=none"), 404) == "not_found"
 
 
+# ---- what an image is ----
+
+GRUB_RESCUE = "/usr/lib/grub-rescue/grub-rescue-cdrom.iso"
+
+
+def test_what_a_disc_is(api):
+    if not os.path.exists(GRUB_RESCUE):
+        pytest.skip("grub-rescue-pc is not installed")
+    with open(GRUB_RESCUE, "rb") as f:
+        image = api.upload("grub.iso", f.read())
+    assert (image["format"], image["filesystem"], image["suggested_type"]) == ("iso9660", "iso9660", "cdrom")
+    assert image["bootable"] == {"bios": True, "uefi": False, "from": ["cdrom", "disk"]}
+    assert image["partitions"]["table"] == "mbr" and image["partitions"]["list"][0]["active"]
+    assert image["warnings"] == []
+    listed = api.get("/api/v1/images").json()["images"][0]
+    assert listed["bootable"] == image["bootable"] and "partitions" not in listed
+
+
+def test_what_cannot_be_a_medium_yet(api, trayd):
+    image = api.upload("a.iso.gz", gzip.compress(CONTENT))
+    assert (image["format"], image["container"], image["suggested_type"], image["bootable"]) == \
+        ("compressed", "gzip", None, None)
+    assert [w["code"] for w in image["warnings"]] == ["compressed"]
+
+
+def test_a_file_that_nobody_looked_at(api, trayd):
+    with open(os.path.join(trayd.store, "a.img"), "wb") as f:
+        f.write(bytes(510) + b"\x55\xaa" + bytes(9))
+    assert api.get("/api/v1/images").json()["images"][0]["format"] is None
+    image = api.get(IMAGES + "a.img").json()
+    assert (image["format"], image["suggested_type"]) == ("disk", "disk")
+    assert [w["code"] for w in image["warnings"]] == ["odd_size"]
+    assert api.get("/api/v1/images").json()["images"][0]["format"] == "disk"
+
+
 # ---- reading back ----
 
 @pytest.fixture

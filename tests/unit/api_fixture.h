@@ -17,7 +17,7 @@
 #define ID1 "00000000000000000001"
 #define ID2 "00000000000000000002"
 #define HELLO                                                                                                       \
-    "{\"id\":0,\"ok\":{\"system\":{},\"operations\":[],\"drives\":[{\"name\":\"cd0\",\"medium\":null,"              \
+    "{\"id\":0,\"ok\":{\"system\":{\"found\":\"built\"},\"operations\":[],\"drives\":[{\"name\":\"cd0\",\"medium\":null,"              \
     "\"quarantine_until\":\"2999-01-01T00:00:00Z\"},{\"name\":\"usb0\",\"medium\":{\"image\":\"in.img\","           \
     "\"store\":\"main\",\"readonly\":false,\"etag\":\"\\\"x-7\\\"\"}}]}}"
 

@@ -15,7 +15,7 @@ ln -s /etc/passwd $images/link.iso
 ln -s /srv/trayd $images/out
 mkfifo $images/fifo.iso
 insert cd0 cd.iso
-answered "a CD is in" 200 done
+answered "a CD is in" 200 "done"
 pids="$(unit_pid trayd) $(unit_pid trayd-gadget)"
 # Everything outside the store that a request could want to change. State files may change, by the requests that are good.
 outside() { (cd / && find etc srv usr root test -path srv/trayd/images -prune -o -type f -print | sort | xargs sha256sum); ls -laR /etc /srv/trayd/secret.img /root; }
@@ -179,4 +179,4 @@ check "no file outside the store was touched" diff /tmp/outside.before /tmp/outs
 inside >/tmp/inside.after
 check "and none inside" diff /tmp/inside.before /tmp/inside.after
 eject cd0
-answered "everything works as before" 200 done
+answered "everything works as before" 200 "done"

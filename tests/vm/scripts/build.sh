@@ -1,6 +1,5 @@
 # The gadget in configfs, on a real kernel: made, adopted, repaired, refused, taken down.
-#
-#   tests/vm/run --no-trayd --file build/release/tests/build_tool:/usr/bin/build_tool tests/vm/scripts/build.sh
+# run: --no-trayd --file build/release/tests/build_tool:/usr/bin/build_tool
 # shellcheck shell=sh
 
 default=/etc/trayd/trayd.conf

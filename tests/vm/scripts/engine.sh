@@ -1,5 +1,5 @@
 # The kernel engine against a real kernel: orders, evidence, hints, and calls that hang. Needs engine_tool:
-#   tests/vm/run --no-trayd --file build/release/tests/engine_tool:/test/engine_tool tests/vm/scripts/engine.sh
+# run: --no-trayd --file build/release/tests/engine_tool:/test/engine_tool
 # shellcheck shell=sh
 set -u
 

@@ -20,7 +20,7 @@ wait_for_host || exit 1
 cd=$(host dev cd0)
 insert usb0 disk.img
 insert cd0 a.iso
-answered "both drives are loaded" 200 done
+answered "both drives are loaded" 200 "done"
 host size cd0 >/dev/null
 host size usb0 >/dev/null
 before=$(host enumerations)
@@ -37,25 +37,25 @@ while [ $round -lt $rounds ]; do
     reader=$!
     wait_for 10 grep -q ready /tmp/reader
     # In turns: an eject and an insert, and both in one operation.
-    [ $now = a ] && next=b || next=a
+    [ "$now" = a ] && next=b || next=a
     if [ $((round % 2)) = 1 ]; then
         eject cd0 mode=forced
         [ "$status $(answer '.state, .forced' | tr '\n' ' ')" = "200 done true " ] || { failed=$((failed + 1)); show_answer; }
-        insert cd0 $next.iso
+        insert cd0 "$next.iso"
     else
-        insert cd0 $next.iso '"mode": "forced"'
+        insert cd0 "$next.iso" '"mode": "forced"'
         [ "$(answer .forced)" = true ] || { failed=$((failed + 1)); show_answer; }
     fi
     [ "$status $(answer .state)" = "200 done" ] || { failed=$((failed + 1)); show_answer; }
     wait $reader && fail "round $round: the reader was told" || interrupted=$((interrupted + 1))
-    [ $next = a ] && expected=$sum_a || expected=$sum_b
+    [ "$next" = a ] && expected=$sum_a || expected=$sum_b
     got=$(sha256sum <"$cd")
     [ "$got" = "$expected" ] || { wrong=$((wrong + 1)); echo "    round $round: expected $expected, got $got"; }
     now=$next
 done
-same "$rounds forced ejects while the host reads, all done" 0 $failed
-same "each reader was told" $rounds $interrupted
-same "the next image is the right one, bit for bit" 0 $wrong
+same "$rounds forced ejects while the host reads, all done" 0 "$failed"
+same "each reader was told" $rounds "$interrupted"
+same "the next image is the right one, bit for bit" 0 "$wrong"
 
 kill -0 $other && kill $other
 wait $other
@@ -74,7 +74,7 @@ host write usb0 --pattern OLD --loop --direct --ready >/tmp/writer &
 writer=$!
 wait_for 10 grep -q ready /tmp/writer
 eject usb0 mode=forced
-answered "a disk that the host writes to" 200 done
+answered "a disk that the host writes to" 200 "done"
 holds "forced; the host is stale, the image durable" '.forced == true and .stale_host == true and .durable == true'
 check "the drive says so" drive_is usb0 '.stale_host == true and .state == "empty"'
 wait $writer && fail "the writer was told"

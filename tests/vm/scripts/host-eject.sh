@@ -21,7 +21,7 @@ for name in cd0:cd.iso usb0:disk.img; do
     image=${name#*:} name=${name%:*}
     hush
     insert "$name" "$image"
-    answered "$name: loaded" 200 done
+    answered "$name: loaded" 200 "done"
     check "$name: the stream says so" wait_for 10 said drive ".name == \"$name\" and .state == \"loaded\" and .medium.image == \"$image\""
     check "$name: and tells the operation" wait_for 10 said operation ".drive == \"$name\" and .action == \"insert\" and .state == \"done\""
     host size "$name" >/dev/null
@@ -49,7 +49,7 @@ check "Last-Event-ID brings what was missed" wait_for 10 said host_ejected '.dri
 kill $stream
 
 insert usb0 disk.img
-answered "the drive takes an image again" 200 done
+answered "the drive takes an image again" 200 "done"
 same "which the host sees" 2097152 "$(wait_for 10 host size usb0)"
 
 # An eject that waits for the host ends when the host ejects instead of unlocking.
@@ -60,5 +60,5 @@ check "an eject waits for the lock" wait_for 20 drive_is usb0 '.operation.state 
 host eject usb0
 wait $waiting
 status=$(cat /tmp/status)
-answered "the host's own eject fulfils it" 200 done
+answered "the host's own eject fulfils it" 200 "done"
 holds "without force" '.forced == false and .stale_host == false'

@@ -19,7 +19,7 @@ status=$(curl -sS -o "$answer_file" -w '%{http_code}' -T /root/grub-rescue.iso "
 same "curl -T uploads an image" 201 "$status"
 same "as it is" "$cd_sum" "$(sha256sum <$images/grub-rescue.iso)"
 insert cd0 grub-rescue.iso
-answered "a CD is inserted" 200 done
+answered "a CD is inserted" 200 "done"
 holds "read-only" '.readonly == true and .durable == null'
 cd=$(host dev cd0)
 same "the host sees a CD drive" 5 "$(cat "/sys/class/block/${cd#/dev/}/device/type")"
@@ -35,18 +35,18 @@ same "the medium has its ETag as a header too" "$(answer .etag)" "$(sed -n 's/^[
 
 generation=$(drive cd0 .generation)
 insert cd0 grub-rescue.iso
-answered "the same again succeeds" 200 done
+answered "the same again succeeds" 200 "done"
 holds "by leaving it alone" '.unchanged == true and ([.steps[].rung] - ["observe"]) == []'
 same "it is the same medium as before" "$generation" "$(drive cd0 .generation)"
 api DELETE /api/v1/images/grub-rescue.iso
 answered "an image in a drive is not deleted" 409 image_in_use
 
 eject cd0
-answered "an idle CD is ejected politely" 200 done
+answered "an idle CD is ejected politely" 200 "done"
 holds "without force" '(.forced or .lock_overridden or .stale_host) == false and .emptied_at != null'
 check "the host has no medium" sh -c "! host size cd0"
 eject cd0
-answered "an empty drive is ejected" 200 done
+answered "an empty drive is ejected" 200 "done"
 holds "by doing nothing" '.unchanged == true'
 api GET /api/v1/drives/cd0/medium
 answered "and has no medium" 404 no_medium
@@ -57,7 +57,7 @@ truncate -s 16M /tmp/disk.img
 mkfs.fat /tmp/disk.img >/dev/null 2>&1
 curl -sS -o /dev/null -T /tmp/disk.img "$TRAYD_URL/api/v1/images/"
 insert usb0 disk.img
-answered "a disk is inserted" 200 done
+answered "a disk is inserted" 200 "done"
 holds "writable" '.readonly == false'
 disk=$(host dev usb0)
 same "the host sees a disk" 0 "$(cat "/sys/class/block/${disk#/dev/}/device/type")"
@@ -67,7 +67,7 @@ head -c 3000000 /dev/urandom >/mnt/file
 written=$(sha256sum </mnt/file)
 umount /mnt
 eject usb0
-answered "it is ejected after the host unmounted it" 200 done
+answered "it is ejected after the host unmounted it" 200 "done"
 holds "durable" '.durable == true and .durable_at != null and .raced_with_write == false'
 holds "with the evidence of the writes" '.evidence.bytes_written >= 3000000 and .evidence.last_write_at != null'
 check "the image is a sound file system" fsck.fat -n $images/disk.img
@@ -78,16 +78,16 @@ umount /mnt
 # ---- one image, two drives -----------------------------------------------------------------------------------------
 
 insert usb0 disk.img
-answered "the disk goes in again" 200 done
+answered "the disk goes in again" 200 "done"
 insert cd0 disk.img
 answered "what is writable in a drive goes into no other" 409 image_in_use
 insert usb0 disk.img '"readonly": true'
 answered "the same image, but read-only" 409 medium_differs
 eject usb0
 insert usb0 grub-rescue.iso '"readonly": true'
-answered "a CD's image as a disk" 200 done
+answered "a CD's image as a disk" 200 "done"
 insert cd0 grub-rescue.iso
-answered "and read-only in two drives at once" 200 done
+answered "and read-only in two drives at once" 200 "done"
 eject usb0
 insert usb0 grub-rescue.iso '"readonly": false'
 answered "but not for writing" 409 image_in_use
@@ -101,7 +101,7 @@ printf 'another disc' | dd of=$images/second.iso conv=notrunc status=none
 second=$(sha256sum <$images/second.iso)
 old=$(drive cd0 .medium.etag)
 insert cd0 second.iso '"swap": "direct"'
-answered "a direct swap" 200 done
+answered "a direct swap" 200 "done"
 holds "without an empty drive in between" '[.steps[].rung] | index("swap") != null and index("ask") == null'
 same "the host reads the other disc" "$second" "$(sha256sum <"$cd")"
 
@@ -113,9 +113,9 @@ api DELETE /api/v1/drives/cd0/medium -H "If-Match: $old"
 answered "an eject with an old ETag" 412 precondition_failed
 check "all three leave it as it is" drive_is cd0 '.medium.image == "second.iso"'
 api PUT /api/v1/drives/cd0/medium --json '{"image": "grub-rescue.iso", "swap": "direct"}' -H "If-Match: $(drive cd0 .medium.etag)"
-answered "If-Match with the right ETag" 200 done
+answered "If-Match with the right ETag" 200 "done"
 api DELETE /api/v1/drives/cd0/medium -H "If-Match: $(drive cd0 .medium.etag)"
-answered "an eject with the right ETag" 200 done
+answered "an eject with the right ETag" 200 "done"
 
 # ---- what cannot go in ---------------------------------------------------------------------------------------------
 
@@ -126,7 +126,7 @@ insert cd0 large.iso
 answered "2.4 GB as a CD" 422 image_too_large_for_cdrom
 holds "the remedy is a disk drive" '.remedy | test("disk drive")'
 insert usb0 large.iso '"readonly": true'
-answered "the same as a disk" 200 done
+answered "the same as a disk" 200 "done"
 same "the host sees all of it" 2400000000 "$(host size usb0)"
 eject usb0
 insert cd0 small.iso
@@ -142,7 +142,7 @@ answered "a writable CD" 400 bad_request
 check "the drive is still empty" drive_is cd0 '.state == "empty"'
 
 api PUT /api/v1/drives/cd0/medium --json '{"image": "second.iso"}' -H 'If-None-Match: *'
-answered "If-None-Match: * into an empty drive" 200 done
+answered "If-None-Match: * into an empty drive" 200 "done"
 mkfifo /tmp/slow
 curl -sS -o /dev/null -T - "$TRAYD_URL/api/v1/images/slow.iso" </tmp/slow &
 upload=$!

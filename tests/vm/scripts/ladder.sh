@@ -38,12 +38,12 @@ before=$(host enumerations | tr ' ' '\n' | grep '^enumerations=')
 # ---- the host stops taking data in the middle of a command -----------------------------------------------------------
 
 insert cd0 one.iso
-answered "a CD is in" 200 done
+answered "a CD is in" 200 "done"
 host read usb0 --loop --seconds 1 >/dev/null 2>&1
 stop_in_the_middle cd0 read
 check "what it waits for is seen" wait_for 10 drive_is cd0 '.evidence.waiting_for == "host" or true'
 eject cd0 mode=forced
-answered "a forced eject is not held up by a host that stopped" 200 done
+answered "a forced eject is not held up by a host that stopped" 200 "done"
 check "I/O was broken for it" takes_break
 holds "and it says so" '.broke_io == true and .forced == true'
 check "the drive is quarantined" drive_is cd0 '.state == "quarantine" and .quarantine_until != null'
@@ -51,24 +51,24 @@ insert cd0 two.iso '"patience": 0'
 answered "in which nothing goes in" 503 quarantine
 go_on
 insert cd0 two.iso '"patience": 30'
-answered "an insert that waits for its end does" 200 done
+answered "an insert that waits for its end does" 200 "done"
 holds "having waited" '[.steps[].rung] | index("quarantine") != null'
 wait_for_host
 check "the next CD is readable" wait_for 40 host read cd0 --bytes 1M --direct
 eject cd0 mode=forced
 
 insert usb0 disk.img
-answered "a disk is in" 200 done
+answered "a disk is in" 200 "done"
 stop_in_the_middle usb0 write
 eject usb0 mode=forced
-answered "so it is for a host that stops sending" 200 done
+answered "so it is for a host that stops sending" 200 "done"
 check "I/O was broken" takes_break
 holds "the host is stale" '.stale_host == true'
 go_on
 insert usb0 next.img '"patience": 10'
 answered "after the quarantine, writable is still refused" 409 stale_host
 insert usb0 next.img '"reattach": true, "allow_collateral": true'
-answered "with a reattach it goes in" 200 done
+answered "with a reattach it goes in" 200 "done"
 check "stale no more" drive_is usb0 '.stale_host == false and .quarantine_until == null'
 wait_for_host
 eject usb0
@@ -78,13 +78,13 @@ eject usb0
 configure 's/forced_eject = "auto"/forced_eject = "off"/'
 wait_for_host
 insert cd0 one.iso
-answered "without forced_eject: a CD is in" 200 done
+answered "without forced_eject: a CD is in" 200 "done"
 wait_for 10 host lock cd0
 eject cd0 patience=0
 answered "locked: the button is refused" 423 medium_in_use
 before=$(host enumerations | tr ' ' '\n' | grep '^enumerations=')
 eject cd0 mode=forced
-answered "and idle: the pinhole works" 200 done
+answered "and idle: the pinhole works" 200 "done"
 check "by a signal" sh -c "jq -e '[.steps[].rung] | index(\"signal\") != null' $answer_file"
 holds "in a moment without I/O, so nothing was broken" '.broke_io == false and .reattached == false'
 same "no enumeration by it" "$before" "$(host enumerations | tr ' ' '\n' | grep '^enumerations=')"
@@ -96,12 +96,12 @@ host read cd0 --loop --direct >/tmp/reader 2>&1 &
 reader=$!
 wait_for 10 drive_is cd0 '.evidence.bytes_read > 4000000'
 eject cd0 mode=forced
-answered "and busy" 200 done
+answered "and busy" 200 "done"
 holds "by a reattach" '.reattached == true and .forced == true'
 wait $reader
 check "the drive is empty" empty cd0
 insert cd0 one.iso
-answered "the next one goes in" 200 done
+answered "the next one goes in" 200 "done"
 wait_for_host
 check "and is readable" wait_for 20 host read cd0 --bytes 1M --direct
 eject cd0 mode=forced
@@ -114,7 +114,7 @@ host read cd0 --loop --direct >/tmp/reader 2>&1 &
 reader=$!
 wait_for 10 drive_is cd0 '.evidence.bytes_read > 4000000'
 eject cd0 mode=forced
-answered "where a reattach is not allowed" 200 done
+answered "where a reattach is not allowed" 200 "done"
 holds "it is broken, and quarantined" '.broke_io == true and .reattached == false'
 check "the drive says so" drive_is cd0 '.state == "quarantine" or .quarantine_until != null or .state == "empty"'
 wait $reader || :

@@ -18,6 +18,7 @@ wait_for_host || exit 1
 disk=$(host dev usb0)
 
 # later NAME METHOD PATH [CURL-OPTION]...: a request in the background; `finish NAME` waits for it and takes its answer.
+# shellcheck disable=SC2030,SC2031 # the subshell's own answer_file is meant
 later() {
     later_name=$1
     shift
@@ -28,6 +29,7 @@ later() {
     ) &
     eval "later_$later_name=$!"
 }
+# shellcheck disable=SC2031
 finish() {
     eval "wait \$later_$1"
     status=$(cat "/tmp/status.$1")
@@ -38,7 +40,7 @@ head_of() { drive "$1" .operation.id; }
 # ---- mounted writable ----------------------------------------------------------------------------------------------
 
 insert usb0 disk.img
-answered "a disk is in" 200 done
+answered "a disk is in" 200 "done"
 mount -t vfat "$disk" /mnt
 echo one >/mnt/one
 sync
@@ -55,11 +57,11 @@ later a DELETE '/api/v1/drives/usb0/medium?patience=60'
 check "a second try waits for the host" wait_for 20 drive_is usb0 '.state == "ejecting" and .operation.waits_for == "the host to release the medium"'
 umount /mnt
 finish a
-answered "and goes through when the host unmounts" 200 done
+answered "and goes through when the host unmounts" 200 "done"
 holds "durable, without force" '.durable == true and .forced == false and .stale_host == false'
 check "the image is sound" fsck.fat -n $images/disk.img
 mount -t vfat -o loop,ro $images/disk.img /mnt
-same "and has all of it" "one two" "$(echo $(cat /mnt/one /mnt/two))"
+same "and has all of it" "one two " "$(cat /mnt/one /mnt/two | tr '\n' ' ')"
 umount /mnt
 
 # ---- written to without a lock -------------------------------------------------------------------------------------
@@ -80,7 +82,7 @@ later a DELETE '/api/v1/drives/usb0/medium?patience=60'
 check "the next try waits for quiet" wait_for 20 drive_is usb0 '.operation.waits_for == "the host to stop writing"'
 kill -STOP $writer
 finish a
-answered "and goes through when it is quiet" 200 done
+answered "and goes through when it is quiet" 200 "done"
 holds "without a race" '.raced_with_write == false and .stale_host == false and .forced == false'
 kill -CONT $writer
 kill $writer
@@ -90,7 +92,7 @@ wait $writer 2>/dev/null
 
 cd_locked() {
     insert cd0 cd.iso
-    answered "a CD is in" 200 done
+    answered "a CD is in" 200 "done"
     host size cd0 >/dev/null
     check "the host locks it, as systemd does with each" host lock cd0
     host read cd0 --bytes 64K >/dev/null
@@ -101,7 +103,7 @@ answered "refused under respect" 423 medium_in_use
 holds "with the lock as evidence" '.evidence.lock == "locked"'
 check "the medium stays" drive_is cd0 '.medium.image == "cd.iso"'
 eject cd0 'patience=4&lock_policy=release_when_quiet'
-answered "released when the host was quiet" 200 done
+answered "released when the host was quiet" 200 "done"
 holds "which is said" '.lock_overridden == true and .forced == true and .evidence.lock == "locked"'
 holds "a CD leaves no stale host" '.stale_host == false'
 check "the host has no medium" sh -c "! host size cd0"
@@ -144,15 +146,15 @@ finish a
 answered "its client is told" 409 cancelled
 check "the insert goes on by itself" waits
 api POST "/api/v1/operations/$(head_of cd0)/force"
-answered "and is forced" 200 done
+answered "and is forced" 200 "done"
 holds "which is said" '.forced == true and .lock_overridden == true and .image == "next.iso"'
 finish b
-answered "its client is told, too" 200 done
+answered "its client is told, too" 200 "done"
 
 host size cd0 >/dev/null
 host lock cd0
 eject cd0 'patience=2&on_timeout=force'
-answered "on_timeout=force" 200 done
+answered "on_timeout=force" 200 "done"
 holds "forces when patience has ended" '.forced == true and .lock_overridden == true and [.steps[].rung] == ["ask", "force"]'
 host unlock cd0
 
@@ -173,8 +175,8 @@ unit_stop trayd-gadget
 unit_start trayd-gadget
 check "a gadget without forced_eject says so" wait_for 20 drive_is cd0 '.capabilities.forced_eject == false and .host.link == "configured"'
 eject cd0 'patience=1&on_timeout=force'
-answered "and has another way when patience ends (ladder.sh has them all)" 200 done
+answered "and has another way when patience ends (ladder.sh has them all)" 200 "done"
 holds "which overrides the lock" '.forced == true and .lock_overridden == true'
 insert cd0 next.iso
 eject cd0
-answered "an orderly eject works as ever" 200 done
+answered "an orderly eject works as ever" 200 "done"

@@ -13,7 +13,7 @@ dd if=/dev/urandom of=$images/disk.img bs=1M count=4 status=none
 trayd_start 's/dwell = "3 s"/dwell = "1 s"/' || exit 1
 insert cd0 cd.iso
 insert usb0 disk.img
-answered "both drives are loaded" 200 done
+answered "both drives are loaded" 200 "done"
 host size cd0 >/dev/null
 host size usb0 >/dev/null
 
@@ -48,11 +48,11 @@ for unit in trayd trayd-gadget; do
     same "$unit killed $rounds times: the state is right afterwards" $rounds $right
 done
 # shellcheck disable=SC2154 # set by eval
-check "the host still reads from both" kill -0 $reader_cd0 $reader_usb0
-kill $reader_cd0 $reader_usb0
-wait $reader_cd0
+check "the host still reads from both" kill -0 "$reader_cd0" "$reader_usb0"
+kill "$reader_cd0" "$reader_usb0"
+wait "$reader_cd0"
 same "the CD was read without an error" 0 $?
-wait $reader_usb0
+wait "$reader_usb0"
 same "the disk was read without an error" 0 $?
 sed 's/^/    the host: /' /tmp/reader.cd0 /tmp/reader.usb0
 same "no enumeration, no reset" "$enumerations" "$(host enumerations)"
@@ -97,17 +97,19 @@ check "leaves the old one in" drive_is cd0 '.medium.image == "cd.iso"'
 
 # At whatever moment it strikes: an operation that says "done" was done, and a writable medium that is gone by force
 # leaves a stale host.
+begun() { grep -q '"operations":\[{' /run/trayd/gadget.state; }
 moments=0 truths=0
-for delay in 0.06 0.10 0.13 0.16 0.20 0.30; do
+for delay in 0 0.005 0.01 0.02 0.04 0.1; do
     moments=$((moments + 1))
     insert usb0 disk.img '"reattach": true'
-    answered "before moment $delay: loaded" 200 done
+    answered "before moment $delay: loaded" 200 "done"
     host dev usb0 --wait 20 >/dev/null && host size usb0 >/dev/null
     host write usb0 --pattern X --loop --direct --ready >/tmp/writer &
     writer=$!
     wait_for 10 grep -q ready /tmp/writer
     api DELETE '/api/v1/drives/usb0/medium?mode=forced' -H 'Prefer: respond-async' &
     client=$!
+    while ! begun && kill -0 $client 2>/dev/null; do :; done
     sleep $delay
     kill9 trayd-gadget
     wait $client

@@ -22,7 +22,7 @@ blocks() { host count "$1" "$2" | sed 's/^blocks=\([0-9]*\).*/\1/'; }
 # soil DRIVE IMAGE TYPE: mounts it at the host; some blocks reach the image, many more are dirty, and the file stays open.
 soil() {
     insert "$1" "$2"
-    answered "$3: in" 200 done
+    answered "$3: in" 200 "done"
     mkdir -p "/mnt/$1"
     # A disk that the host has never written to gets no share of dirty pages, and would be flushed within seconds.
     echo 40 >"/sys/class/block/$(basename "$(host dev "$1")")/bdi/min_ratio"
@@ -43,10 +43,10 @@ soil usb1 ext4.img ext4
 for pair in usb0:fat usb1:ext4; do
     name=${pair%:*} fs=${pair#*:}
     eject "$name" mode=forced
-    answered "$fs: forced eject" 200 done
+    answered "$fs: forced eject" 200 "done"
     holds "$fs: the host is stale" '.forced == true and .stale_host == true'
-    same "$fs: the search finds what reached the old image" 2048 "$(blocks $images/$fs.img run=flushed)"
-    check "$fs: most was still dirty" test "$(blocks $images/$fs.img run=dirty)" -lt 4096
+    same "$fs: the search finds what reached the old image" 2048 "$(blocks "$images/$fs.img" run=flushed)"
+    check "$fs: most was still dirty" test "$(blocks "$images/$fs.img" run=dirty)" -lt 4096
 done
 
 insert usb0 new0.img
@@ -56,7 +56,7 @@ insert usb1 new1.img
 answered "ext4: refused, too" 409 stale_host
 check "the drives stay empty" drive_is usb0 '.state == "empty" and .stale_host == true'
 insert usb0 new0.img '"readonly": true'
-answered "a read-only image is not refused" 200 done
+answered "a read-only image is not refused" 200 "done"
 check "which does not make the host trustworthy" drive_is usb0 '.stale_host == true'
 unit_stop trayd-gadget
 unit_start trayd-gadget
@@ -67,13 +67,13 @@ answered "it is refused still" 409 stale_host
 
 before=$(host enumerations | sed 's/.*enumerations=\([0-9]*\).*/\1/')
 insert usb0 new0.img '"reattach": true'
-answered "fat: with a reattach it goes in" 200 done
+answered "fat: with a reattach it goes in" 200 "done"
 holds "which is said" '.reattached == true and .readonly == false'
 reattached=$(cut -d . -f 1 /proc/uptime)
 check "the host has enumerated the device anew" wait_for 20 host dev usb0
 same "once" $((before + 1)) "$(host enumerations | sed 's/.*enumerations=\([0-9]*\).*/\1/')"
 insert usb1 new1.img
-answered "ext4: that has helped the other drive as well" 200 done
+answered "ext4: that has helped the other drive as well" 200 "done"
 check "the host sees the new media" wait_for 20 host size usb0
 check "both" wait_for 20 host size usb1
 let_go usb0
@@ -98,9 +98,9 @@ eject usb0
 mkfs.fat $images/fat.img >/dev/null 2>&1
 soil usb0 fat.img vfat
 eject usb0 mode=forced
-answered "once more" 200 done
+answered "once more" 200 "done"
 insert usb0 new0.img '"accept_stale_host": true'
-answered "who takes the risk may" 200 done
+answered "who takes the risk may" 200 "done"
 check "and is trusted from then on" drive_is usb0 '.stale_host == false'
 sync
 echo "    old blocks found in the new image with accept_stale_host: $(blocks $images/new0.img OLD-)"

@@ -6,7 +6,10 @@
 . /lib/trayd-api.sh
 set -u
 
-command -v nbdkit >/dev/null && command -v nbd-client >/dev/null || { skip "storage that hangs: nbdkit and nbd-client are not installed"; exit 0; }
+if ! { command -v nbdkit && command -v nbd-client; } >/dev/null; then
+    skip "storage that hangs: nbdkit and nbd-client are not installed"
+    exit 0
+fi
 images=/srv/trayd/images
 bound=10 # s; a liveness bound for every answer
 
@@ -36,7 +39,7 @@ within() { # NAME METHOD PATH [CURL-OPTION]...: answers in time
 }
 
 insert usb0 slow.img '"store": "slow"'
-answered "an image of that store goes into a drive" 200 done
+answered "an image of that store goes into a drive" 200 "done"
 same "the host sees it" 8388608 "$(host size usb0)"
 host write usb0 --pattern ONE --bytes 1M --direct --sync >/dev/null
 sync
@@ -64,9 +67,9 @@ others_answer() {
         same "$1 $path: well" 200 "$status"
     done
     within "$1 an image is inserted in the other drive" PUT /api/v1/drives/cd0/medium --json '{"image": "cd.iso"}'
-    answered "$1 which works" 200 done
+    answered "$1 which works" 200 "done"
     within "$1 and ejected" DELETE '/api/v1/drives/cd0/medium?mode=forced'
-    answered "$1 by force" 200 done
+    answered "$1 by force" 200 "done"
     within "$1 the store that hangs" GET /api/v1/stores/slow
     within "$1 its images" GET '/api/v1/images?store=slow'
     within "$1 the image" GET '/api/v1/images/slow.img?store=slow'
@@ -94,7 +97,7 @@ check "the storage is back: the drive recovers by itself" wait_for 30 drive_is u
 check "a writable medium went by force: the host is stale, also two daemons later" drive_is usb0 '.stale_host == true'
 wait $reader
 insert usb0 disk.img '"reattach": true'
-answered "it takes an image again" 200 done
+answered "it takes an image again" 200 "done"
 host dev usb0 --wait 20 >/dev/null
 same "that the host reads" "$(sha256sum <$images/disk.img)" "$(sha256sum <"$(host dev usb0)")"
 check "both services answer" curl -sf -o /dev/null "$TRAYD_URL/readyz"
