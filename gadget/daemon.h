@@ -1,7 +1,7 @@
 /*
  * daemon.h - trayd-gadget's inside: the drives, the engine that plays them, and everything that connects the two.
  *
- * One thread, one event loop. daemon.c feeds the drive machines and carries out what they decide; operations.c keeps
+ * One thread, one event loop. daemon.c and its parts feed the drive machines and carry out what they decide; operations.c keeps
  * the records, reattach.c leads the gadget through unbind and bind, state_file.c keeps what must survive, view.c makes
  * JSON, and socket.c talks with trayd.
  */

@@ -1,0 +1,203 @@
+/*
+ * daemon_sink.c - what the engine tells: results, the gadget, the link, and hints.
+ */
+#include "gadget/daemon_parts.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/log.h"
+#include "base/parse.h"
+#include "gadget/profile.h"
+
+static bool same_file(const struct medium_info *a, const struct engine_medium *b)
+{
+    return a->inode && a->device == b->device && a->inode == b->inode;
+}
+
+static struct medium_info info_of(const struct engine_medium *m)
+{
+    return (struct medium_info){.device = m->device, .inode = m->inode, .size = m->size};
+}
+
+/* Which image is it that the kernel shows? Compared by device and inode; by path only what we never opened. */
+static image_key recognise(struct unit *u, const struct engine_result *r)
+{
+    struct daemon *d = u->daemon;
+    if (!r->medium.present) return 0;
+    if (u->opened_image && same_file(&u->opened, &r->medium)) {
+        struct operation *op = operations_by_key(d->operations, u->acting.op);
+        bool ours = r->what == DO_INSERT || r->what == DO_SWAP;
+        if (ours) u->medium = u->opened;
+        if (ours) u->medium.inserted_real = clock_real_ms();
+        if (ours && op) snprintf(u->medium.by, sizeof u->medium.by, "%s", op->by);
+        if (ours) return u->opened_image;
+    }
+    if (u->machine.medium.image && same_file(&u->medium, &r->medium)) return u->machine.medium.image;
+    image_key key = images_intern_path(d->images, r->medium.path);
+    if (key == u->machine.medium.image && (r->medium.deleted || !r->medium.inode)) return key;
+    u->medium = info_of(&r->medium);
+    return key;
+}
+
+/* One image is in at most one drive for writing, and then in no other. */
+static const struct unit *who_has(const struct unit *u, const struct engine_medium *m)
+{
+    const struct daemon *d = u->daemon;
+    for (size_t i = 0; i < d->units_len; i++) {
+        const struct unit *other = &d->units[i];
+        if (other == u) continue;
+        bool in = other->machine.medium.image && same_file(&other->medium, m);
+        bool coming = other->opened_image && same_file(&other->opened, m);
+        if ((in && (!other->machine.medium.readonly || !u->opened_readonly)) ||
+            (coming && (!other->opened_readonly || !u->opened_readonly)))
+            return other;
+    }
+    return NULL;
+}
+
+static void on_open(struct unit *u, struct engine_result *r)
+{
+    if (r->outcome != OUTCOME_OK) return;
+    const struct unit *other = who_has(u, &r->medium);
+    u->opened = info_of(&r->medium);
+    if (!other) return;
+    r->outcome = OUTCOME_ERROR;
+    err_set(&r->err, ERR_IMAGE_IN_USE, "The image is in drive %s, and one of the two would be writable", other->config->name);
+}
+
+static const char *outcome_name(const struct engine_result *r)
+{
+    return r->outcome == OUTCOME_OK ? "done" : r->outcome == OUTCOME_BUSY ? "busy" : err_name(r->err.code);
+}
+
+static void on_result(void *owner, size_t drive, const struct engine_result *result)
+{
+    struct daemon *d = owner;
+    struct unit *u = &d->units[drive];
+    struct engine_result r = *result;
+    if (r.ticket == TICKET_NOBODY) return;
+    if (r.ticket == TICKET_REATTACH) {
+        u->reattach_seen_known = r.medium_known;
+        u->reattach_seen = (struct drive_medium){.image = recognise(u, &r), .readonly = r.medium.present && r.medium.readonly};
+        reattach_ejected(d);
+        return;
+    }
+    bool current = r.ticket == u->machine.ticket;
+    if (r.what == DO_OPEN && current) on_open(u, &r);
+    u->last_error = r.outcome == OUTCOME_ERROR ? r.err : (struct err){0};
+
+    struct drive_event ev = {.kind = DRIVE_RESULT, .result = {.ticket = r.ticket, .outcome = r.outcome, .code = r.err.code}};
+    bool was_writable = u->machine.medium.image && !u->machine.medium.readonly;
+    if (r.medium_known && r.what != DO_OPEN) {
+        ev.result.medium_known = true;
+        ev.result.medium = (struct drive_medium){.image = recognise(u, &r), .readonly = r.medium.present && r.medium.readonly};
+    }
+    struct operation *op = operations_by_key(d->operations, u->acting.op);
+    if (op && current)
+        operation_step_end(op, outcome_name(&r), clock_boot_ms());
+    if (op && current && r.what == DO_SYNC && r.outcome == OUTCOME_OK) op->durable_real = clock_real_ms();
+    if (!u->machine.observed && ev.result.medium_known) daemon_doubt_the_host(u, was_writable, !r.medium.present);
+    daemon_feed(u, &ev);
+    bool opening = u->machine.queue_len && u->machine.queue[0].rq.image == u->opened_image;
+    if (!opening) u->opened_image = 0;
+    reattach_look(d);
+}
+
+static void assume_the_worst(struct daemon *d)
+{
+    log_warning("there is a gadget, but no record of what was done with it: its empty drives are quarantined");
+    for (size_t i = 0; i < d->units_len; i++)
+        drive_restore(&d->units[i].machine, d->units[i].machine.policy.type == DRIVE_DISK,
+                      clock_boot_ms() + host_profile_of((enum host_kind)d->units[i].config->host)->quarantine, 0, 0);
+}
+
+static void new_incarnation(struct daemon *d)
+{
+    uint8_t random[8];
+    if (getrandom(random, sizeof random, 0) != sizeof random) memcpy(random, &(msec){clock_real_ms()}, sizeof random);
+    parse_to_hex(random, sizeof random, d->incarnation);
+}
+
+static void on_started(struct daemon *d, const struct gadget_result *r)
+{
+    d->started = true;
+    d->found = r->found;
+    snprintf(d->differences, sizeof d->differences, "%s", r->differences);
+    if (!r->ok) {
+        d->start_error = r->err;
+        log_error("%s", r->err.text);
+        daemon_tell_system(d);
+        return;
+    }
+    bool was_there = r->found == FOUND_AS_PLANNED || r->found == FOUND_DIFFERENT;
+    if (was_there && !d->incarnation[0]) assume_the_worst(d);
+    if (!was_there || !d->incarnation[0]) new_incarnation(d);
+    static const char *const how[] = {"built", "adopted as it was", "completed", "adopted, but it differs", "not ours"};
+    log_info("gadget %s: %s%s", d->config->name, how[r->found], r->bound ? "" : ", no controller yet");
+    for (size_t i = 0; i < d->units_len; i++) {
+        struct unit *u = &d->units[i];
+        struct drive_event ev = {.kind = DRIVE_HINT_CLOSED};
+        daemon_feed(u, &ev);
+    }
+    daemon_tell_system(d);
+}
+
+static void on_gadget(void *owner, const struct gadget_result *r)
+{
+    struct daemon *d = owner;
+    if (r->order == GADGET_START)
+        on_started(d, r);
+    else
+        reattach_result(d, r);
+}
+
+static void on_link(void *owner, const struct engine_link *l)
+{
+    struct daemon *d = owner;
+    msec now = clock_boot_ms();
+    /* Only an unbound time that was seen counts: a gadget that is bound at our start may have been so all the while. */
+    bool held = l->bound && d->unbound_since && now - d->unbound_since >= d->config->reattach_hold;
+    d->link = *l;
+    if (l->bound)
+        d->unbound_since = 0;
+    else if (!d->unbound_since)
+        d->unbound_since = now;
+    for (size_t i = 0; i < d->units_len; i++) {
+        struct drive_event ev = {.kind = DRIVE_LINK, .attached = l->bound, .host_present = l->bound && l->configured};
+        daemon_feed(&d->units[i], &ev);
+        struct drive_event seen = {.kind = DRIVE_REENUMERATED};
+        if (held) daemon_feed(&d->units[i], &seen);
+    }
+    daemon_tell_system(d);
+    reattach_look(d);
+}
+
+static void on_closed(void *owner, size_t drive)
+{
+    struct daemon *d = owner;
+    struct drive_event ev = {.kind = DRIVE_HINT_CLOSED};
+    daemon_feed(&d->units[drive], &ev);
+}
+
+static void on_active(void *owner, size_t drive)
+{
+    struct daemon *d = owner;
+    struct drive_event ev = {.kind = DRIVE_EVIDENCE};
+    daemon_feed(&d->units[drive], &ev);
+}
+
+static void on_held(void *owner, size_t drive)
+{
+    struct daemon *d = owner;
+    log_warning("%s: a call of an earlier trayd-gadget is still under way in the kernel", d->units[drive].config->name);
+    struct drive_event ev = {.kind = DRIVE_HELD};
+    daemon_feed(&d->units[drive], &ev);
+}
+
+struct engine_sink daemon_sink(struct daemon *d)
+{
+    return (struct engine_sink){.owner = d, .result = on_result, .gadget = on_gadget, .link = on_link,
+                                .closed = on_closed, .active = on_active, .held = on_held};
+}

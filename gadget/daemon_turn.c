@@ -1,0 +1,301 @@
+/*
+ * daemon_turn.c - one turn of a drive's machine: what it is told, and what is done about what it decides.
+ */
+#include "gadget/daemon_parts.h"
+
+#include "base/log.h"
+#include "gadget/socket.h"
+#include "gadget/state_file.h"
+#include "gadget/view.h"
+
+#define ACTIVE_FOR 10000      /* ms after the last byte in which evidence is sampled by the clock; then inotify wakes us */
+#define POLLING_LOOK 2500     /* ms; a host that polls does so every second or two */
+
+/* ---- telling ----------------------------------------------------------------------------------------------------- */
+
+void daemon_tell_drive(struct unit *u)
+{
+    struct daemon *d = u->daemon;
+    u->told_at = clock_boot_ms();
+    u->untold = false;
+    gadget_socket_tell(d->socket, "drive", view_drive(d, u->index, u->told_at));
+}
+
+void daemon_tell_system(struct daemon *d)
+{
+    gadget_socket_tell(d->socket, "system", view_system(d));
+}
+
+/* After the drive, so that whoever hears of an operation's end finds the drive as it left it. */
+static void tell_operations(struct daemon *d, size_t drive)
+{
+    for (struct operation *op = operations_first(d->operations); op; op = op->next) {
+        if (!op->untold || op->drive != drive) continue;
+        op->untold = false;
+        gadget_socket_tell(d->socket, "operation", view_operation(d, op));
+    }
+}
+
+/* ---- what a turn of the machine leaves to be done ---------------------------------------------------------------- */
+
+static void sample(struct unit *u, msec now)
+{
+    const struct engine_sample before = u->sample;
+    u->daemon->engine->class->sample(u->daemon->engine, u->index, &u->sample);
+    bool moved = evidence_sample(&u->evidence, &u->sample, now);
+    if (moved || u->sample.known != before.known || u->sample.waiting_for != before.waiting_for) u->untold = true;
+}
+
+static void on_reattached(void *owner, const struct err *e)
+{
+    struct unit *u = owner;
+    u->last_error = *e;
+    bool known = u->reattach_seen_known;
+    u->reattach_seen_known = false;
+    struct drive_event ev = {.kind = DRIVE_RESULT,
+                             .result = {.ticket = u->acting.ticket,
+                                        .outcome = e->code ? OUTCOME_ERROR : OUTCOME_OK, .code = e->code,
+                                        .medium_known = known, .medium = u->reattach_seen}};
+    struct operation *op = operations_by_key(u->daemon->operations, u->acting.op);
+    if (op) operation_step_end(op, e->code ? err_name(e->code) : "done", clock_boot_ms());
+    daemon_feed(u, &ev);
+}
+
+static void act(struct unit *u, const struct drive_action *a)
+{
+    struct daemon *d = u->daemon;
+    struct operation *op = operations_by_key(d->operations, a->op);
+    bool in_store = a->what == DO_OPEN || a->what == DO_SYNC;
+    struct err e;
+    if (op) operation_step_begin(op, drive_do_names[a->what], clock_boot_ms());
+    if (a->what == DO_SIGNAL) log_warning("%s: interrupting the host's I/O to eject", u->config->name);
+    u->acting = *a;
+    if (a->what == DO_INSERT || a->what == DO_SWAP) evidence_mark(&u->evidence);
+    if (a->what == DO_REATTACH) {
+        if (reattach_begin(d, REATTACH_FULL, u->index, a->eject, a->allow_collateral, on_reattached, u, &e) < 0)
+            on_reattached(u, &e);
+        return;
+    }
+    if (reattach_under_way(d) && !in_store) {
+        u->deferred = *a;
+        reattach_look(d);
+        return;
+    }
+    struct engine_order o = {.what = a->what, .ticket = a->ticket, .readonly = a->readonly};
+    if (a->what == DO_OPEN) {
+        bool store_readonly;
+        u->opened_image = a->image;
+        u->opened_readonly = a->readonly;
+        images_location(d->images, a->image, &o.store_path, &o.name, &store_readonly);
+        if (store_readonly && !a->readonly) {
+            err_set(&u->last_error, ERR_STORE_READ_ONLY, "The store of this image is read-only, so it cannot be inserted writable");
+            struct drive_event ev = {.kind = DRIVE_RESULT, .result = {.ticket = a->ticket, .outcome = OUTCOME_ERROR,
+                                                                      .code = ERR_STORE_READ_ONLY}};
+            daemon_feed(u, &ev);
+            return;
+        }
+    }
+    d->engine->class->order(d->engine, u->index, &o);
+}
+
+void daemon_release_deferred(struct daemon *d)
+{
+    for (size_t i = 0; i < d->units_len; i++) {
+        struct drive_action a = d->units[i].deferred;
+        d->units[i].deferred = (struct drive_action){0};
+        if (a.what != DO_NOTHING) {
+            struct operation *op = operations_by_key(d->operations, a.op);
+            if (op) operation_step_end(op, "deferred", clock_boot_ms());
+            act(&d->units[i], &a);
+        }
+    }
+}
+
+static void finish_operations(struct unit *u, const struct drive_output *out, msec now)
+{
+    struct daemon *d = u->daemon;
+    for (size_t i = 0; i < out->finished_len; i++) {
+        const struct drive_finish *f = &out->finished[i];
+        struct operation *op = operations_by_key(d->operations, f->op);
+        if (!op) continue;
+        op->facts = f->facts;
+        op->evidence = f->evidence;
+        if (f->code != ERR_NONE) {
+            op->err.code = f->code;
+            if (u->last_error.code == f->code)
+                op->err = u->last_error;
+            else
+                view_explain(d, op, f->code, op->err.text, sizeof op->err.text);
+        }
+        operations_finish(d->operations, op, f->state, now);
+        if (f->state == OP_FAILED)
+            log_info("%s: %s by %s failed: %s", u->config->name, op_action_names[op->rq.action], op->by, op->err.text);
+        op->untold = true;
+    }
+}
+
+/* An earlier process was taking the medium out when it ended. */
+static bool was_taking_medium(const struct unit *u)
+{
+    return u->resumed_doing == DO_ASK || u->resumed_doing == DO_FORCE || u->resumed_doing == DO_SIGNAL ||
+           u->resumed_doing == DO_SYNC;
+}
+
+/* The medium is another one than before this turn. */
+static void medium_changed(struct unit *u, const struct drive_output *out, msec now)
+{
+    struct daemon *d = u->daemon;
+    const struct image_ref *left = images_ref(d->images, out->left);
+    struct operation *op = operations_by_key(d->operations, u->acting.op);
+    bool by_host = out->host_ejected && !was_taking_medium(u);
+    bool for_nobody = out->host_ejected || !op || operation_is_finished(op); /* or for one that has given up */
+    if (out->left && !for_nobody) op->emptied_real = clock_real_ms();
+    if (out->left && for_nobody) {
+        log_info("%s: %s %s", u->config->name, left ? left->name : "the medium", by_host ? "was ejected by the host" : "is out");
+        struct engine_order sync = {.what = DO_SYNC, .ticket = TICKET_NOBODY};
+        d->engine->class->order(d->engine, u->index, &sync);
+    }
+    if (by_host && left) {
+        json_t *event = json_object();
+        json_put_text(event, "drive", u->config->name);
+        json_put_text(event, "image", left->name);
+        json_put_text(event, "store", left->store);
+        gadget_socket_announce(d->socket, "host_ejected", event);
+    }
+    bool marked = u->acting.what == DO_INSERT || u->acting.what == DO_SWAP;
+    if (!u->machine.medium.image || !marked) evidence_mark(&u->evidence);
+    evidence_restart(&u->evidence, now);
+    if (u->machine.medium.image) {
+        d->engine->class->arm(d->engine, u->index);
+        images_hold(d->images, u->machine.medium.image);
+    }
+    images_release(d->images, u->held_image);
+    u->held_image = u->machine.medium.image;
+    if (!u->machine.medium.image) u->medium = (struct medium_info){0};
+}
+
+static void note_queue(struct unit *u, msec now)
+{
+    struct daemon *d = u->daemon;
+    for (size_t i = 0; i < u->machine.queue_len; i++) {
+        const struct drive_op *in_machine = &u->machine.queue[i];
+        struct operation *op = operations_by_key(d->operations, in_machine->rq.op);
+        enum op_state state = drive_op_state(in_machine);
+        if (!op || (op->state == state && op->phase == in_machine->phase)) continue;
+        bool asks_again = in_machine->phase == PHASE_ASKING && op->phase == PHASE_LOCKED;
+        bool answered_again = in_machine->phase == PHASE_LOCKED && in_machine->asked > 1;
+        op->state = state;
+        op->evidence = u->machine.evidence;
+        operation_note_phase(op, in_machine->phase, now);
+        if (!asks_again && !answered_again) op->untold = true;
+    }
+}
+
+static void set_timers(struct unit *u, msec wake, msec now)
+{
+    struct daemon *d = u->daemon;
+    const struct drive_evidence *seen = &u->machine.evidence;
+    loop_timer_set(d->loop, &u->wake, wake == MSEC_NEVER ? MSEC_NEVER : MAX(wake, now + 1));
+    bool polls = evidence_polling(&u->evidence, now) == 1;
+    if (u->machine.medium.image && polls != u->polls_told) {
+        u->polls_told = polls;
+        daemon_tell_drive(u);
+    }
+    bool active = u->machine.medium.image && now - MAX(seen->last_read_at, seen->last_write_at) < ACTIVE_FOR &&
+                  MAX(seen->last_read_at, seen->last_write_at) > 0;
+    if (active || u->untold || drive_wants_samples(&u->machine)) {
+        if (u->sample_timer.at == MSEC_NEVER) loop_timer_set(d->loop, &u->sample_timer, now + d->config->sample_interval);
+    } else if (u->machine.medium.image) {
+        d->engine->class->arm(d->engine, u->index);
+        if (evidence_polling(&u->evidence, now) < 0 && u->evidence.known && u->sample_timer.at == MSEC_NEVER)
+            loop_timer_set(d->loop, &u->sample_timer, now + POLLING_LOOK);
+    }
+}
+
+static void resume_operation(struct unit *u);
+
+/* The thread may have been found, or lost, since the last turn. */
+static void refresh_capabilities(struct unit *u)
+{
+    struct engine_capabilities can;
+    u->daemon->engine->class->capabilities(u->daemon->engine, u->index, &can);
+    u->machine.policy.can_force = can.forced_eject;
+    u->machine.policy.can_signal = can.signal || can.break_io;
+    u->machine.policy.can_break = can.signal || can.break_io;
+}
+
+static void break_io(struct unit *u)
+{
+    struct daemon *d = u->daemon;
+    static const char *const how[] = {[BREAK_BY_ATTRIBUTE] = "break_io", [BREAK_BY_SIGNAL] = "SIGUSR1"};
+    struct operation *op = u->machine.queue_len ? operations_by_key(d->operations, u->machine.queue[0].rq.op) : NULL;
+    u->broke = d->engine->class->break_io(d->engine, u->index, &u->break_error);
+    if (u->broke == BREAK_NOT)
+        log_warning("%s: %s", u->config->name, u->break_error.text);
+    else
+        log_warning("%s: interrupted the host's I/O by %s", u->config->name, how[u->broke]);
+    if (op) operation_step_insert(op, "break", u->broke == BREAK_NOT ? err_name(u->break_error.code) : how[u->broke], clock_boot_ms());
+}
+
+void daemon_turn(struct unit *u, struct drive_event *ev, struct drive_output *out)
+{
+    struct daemon *d = u->daemon;
+    msec now = clock_boot_ms();
+    uint64_t generation = u->machine.generation;
+    bool was_observed = u->machine.observed;
+
+    sample(u, now);
+    refresh_capabilities(u);
+    ev->evidence = evidence_view(&u->evidence, &u->sample);
+    drive_step(&u->machine, ev, now, out);
+    if (u->machine.generation != generation) medium_changed(u, out, now);
+    finish_operations(u, out, now);
+    note_queue(u, now);
+    if (!was_observed && u->machine.observed) {
+        resume_operation(u);
+        u->resumed_doing = DO_NOTHING; /* what comes now is this process's own doing */
+    }
+    state_file_save(d); /* before the action: whoever comes after us must know what was begun */
+    if (out->changed || (u->untold && now - u->told_at >= d->config->sample_interval)) daemon_tell_drive(u);
+    tell_operations(d, u->index);
+    if (out->break_io) break_io(u);
+    set_timers(u, out->wake, now);
+    if (out->action.what != DO_NOTHING) act(u, &out->action);
+}
+
+void daemon_feed(struct unit *u, struct drive_event *ev)
+{
+    struct drive_output out;
+    daemon_turn(u, ev, &out);
+}
+
+void daemon_on_wake(struct loop_timer *t, attr_unused msec now)
+{
+    struct drive_event ev = {.kind = DRIVE_EVIDENCE};
+    daemon_feed(t->owner, &ev);
+}
+
+/* ---- what an earlier process began ------------------------------------------------------------------------------- */
+
+static void resume_operation(struct unit *u)
+{
+    struct daemon *d = u->daemon;
+    struct operation *op = u->resumed[0] ? operations_by_id(d->operations, u->resumed) : NULL;
+    const struct drive_medium *m = &u->machine.medium;
+    u->resumed[0] = '\0';
+    if (!op) return;
+    bool done = op->rq.action == OP_EJECT ? m->image == 0 : m->image == op->rq.image && m->readonly == op->rq.readonly;
+    if ((u->resumed_doing == DO_FORCE || u->resumed_doing == DO_SIGNAL) && m->image == 0) op->facts |= FACT_FORCED;
+    if (u->machine.stale_host) op->facts |= FACT_STALE_HOST;
+    if (!done)
+        err_set(&op->err, ERR_INTERRUPTED, "trayd-gadget was restarted during this operation; the drive is %s now",
+                m->image ? "loaded" : "empty");
+    operations_finish(d->operations, op, done ? OP_DONE : OP_FAILED, clock_boot_ms());
+    op->untold = true;
+}
+
+/* A call that may have taken a writable medium was under way: whether the host still wrote is not known. */
+void daemon_doubt_the_host(struct unit *u, bool was_writable, bool empty)
+{
+    if (was_taking_medium(u) && was_writable && empty) u->machine.stale_host = true;
+}
