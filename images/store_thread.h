@@ -17,7 +17,7 @@
 
 #define STORE_JOBS_MAX 64    /* waiting for one store: more clients than that get an error, no place in the queue */
 
-#define STORE_PATIENCE 10000 /* ms; a busy disk or a slow share answers within it, a client still waits */
+#define STORE_PATIENCE 5000 /* ms; a busy disk or a slow share answers within it, and a client has its answer within 10 s */
 
 struct store_thread;
 
