@@ -15,9 +15,6 @@ static const struct {
 #undef X
 };
 
-/* include/linux/errno.h: internal to the kernel, but drivers/usb/gadget/function/storage_common.c lets it out. */
-#define KERNEL_ETOOSMALL 525
-
 static size_t known(enum err_code code)
 {
     return (unsigned)code < ERR_COUNT ? code : ERR_INTERNAL;

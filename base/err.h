@@ -141,5 +141,8 @@ enum err_code err_from_name(const char *name); /* ERR_INTERNAL for a name that i
 /* A code for an errno of a file operation: ENOENT not_found, ENOSPC no_space, EROFS store_read_only, ... */
 enum err_code err_code_for_errno(int errnum);
 
+/* include/linux/errno.h: internal to the kernel, but drivers/usb/gadget/function/storage_common.c lets it out. */
+#define KERNEL_ETOOSMALL 525
+
 /* As strerror(), but safe in threads, and knowing errno 525, which only the mass-storage gadget uses. */
 const char *err_strerror(int errnum);

@@ -9,7 +9,6 @@
 #include "gadget/image.h"
 
 #define DELETED " (deleted)"  /* what d_path() in the kernel appends to the path of an unlinked file */
-#define KERNEL_ETOOSMALL 525  /* include/linux/errno.h; storage_common.c lets it out */
 #define SIGNAL_TAKES 50         /* ms; measured: 1.5 */
 #define SIGNAL_ASK_EVERY_US 500
 #define ATTRIBUTE_PATH_MAX (STORE_PATH_MAX + 256)

@@ -8,22 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "tests/unit/daemon_fixture.h"
-
-static struct fixture *f;
-
-static int begin(void **state attr_unused)
-{
-    f = fixture_new("", "");
-    fixture_ready(f);
-    return 0;
-}
-
-static int end(void **state attr_unused)
-{
-    fixture_free(f);
-    return 0;
-}
+#include "tests/unit/daemon_each.h"
 
 static json_t *saved(void)
 {

@@ -5,23 +5,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "tests/unit/daemon_fixture.h"
+#include "tests/unit/daemon_each.h"
 #include "gadget/view.h"
-
-static struct fixture *f;
-
-static int begin(void **state attr_unused)
-{
-    f = fixture_new("", "");
-    fixture_ready(f);
-    return 0;
-}
-
-static int end(void **state attr_unused)
-{
-    fixture_free(f);
-    return 0;
-}
 
 static json_t *seen(size_t drive)
 {
