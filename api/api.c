@@ -57,6 +57,7 @@ static void mark_interrupted(const struct api *a, const json_t *operation)
     json_put_text(ended, "code", err_name(ERR_INTERRUPTED));
     json_put_text(ended, "detail", "trayd-gadget was restarted, and does not know this operation any more");
     json_put(ended, "waits_for", NULL);
+    json_put(ended, "next", NULL);
     json_put_time(ended, "finished_at", clock_real_ms());
     a->history.put(a->history.owner, ended);
     events_publish(a->events, "operation", ended);

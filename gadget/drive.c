@@ -304,7 +304,7 @@ static void look_into_force(struct turn *t)
     if (d->evidence.known && d->evidence.waiting_for == WAITING_HOST && d->policy.can_break) break_io(t, op);
 }
 
-static msec look_into_force_at(const struct drive *d, msec now)
+msec drive_breaks_at(const struct drive *d, msec now)
 {
     const struct drive_op *op = d->queue_len ? &d->queue[0] : NULL;
     if (!op || d->stuck || op->broke || !d->policy.can_break) return MSEC_NEVER;
@@ -384,7 +384,7 @@ void drive_step(struct drive *d, const struct drive_event *ev, msec now, struct 
 
     if (d->outstanding != DO_NOTHING && !d->stuck) out->wake = d->outstanding_since + d->policy.stuck_after;
     if (d->quarantine) out->wake = MIN(out->wake, d->quarantine_until);
-    out->wake = MIN(out->wake, MIN(ladder_wake(d), look_into_force_at(d, now)));
+    out->wake = MIN(out->wake, MIN(ladder_wake(d), drive_breaks_at(d, now)));
 }
 
 /* ---- what it looks like ------------------------------------------------------------------------------------------ */

@@ -226,6 +226,8 @@ void drive_step(struct drive *d, const struct drive_event *ev, msec now, struct 
 enum drive_state drive_state(const struct drive *d);
 enum op_state drive_op_state(const struct drive_op *op);
 bool drive_can_take(const struct drive_policy *p); /* there is some way to take a medium that the host does not give */
+/* When the call under way is looked into, to break I/O if it waits for the host; MSEC_NEVER where that is not allowed. */
+msec drive_breaks_at(const struct drive *d, msec now);
 bool drive_wants_samples(const struct drive *d); /* evidence can change a decision, or somebody should see it */
 
 /* NULL, or which invariant does not hold. */

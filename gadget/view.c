@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gadget/forecast.h"
+
 /* A boot time as the time of day that it was, or will be. */
 static msec to_real(msec boot)
 {
@@ -70,6 +72,23 @@ static void put_outcome(json_t *o, const struct operation *op)
     json_put(o, "durable", synced || failed ? json_boolean(synced) : NULL);
 }
 
+static void put_next(json_t *o, const struct daemon *d, const struct operation *op)
+{
+    const struct drive *m = &d->units[op->drive].machine;
+    bool head = m->queue_len && m->queue[0].rq.op == op->key;
+    struct forecast f = head ? forecast_of(m, clock_boot_ms()) : (struct forecast){.next = NEXT_NOTHING};
+    if (f.next == NEXT_NOTHING && f.then == NEXT_NOTHING) {
+        json_put(o, "next", NULL);
+        return;
+    }
+    json_t *next = json_object();
+    json_put_text(next, "what", next_step_names[f.next]);
+    json_put_time(next, "at", f.at == MSEC_NEVER ? 0 : to_real(f.at));
+    json_put_text(next, "then", f.then == NEXT_NOTHING ? NULL : next_step_names[f.then]);
+    json_put_time(next, "then_at", f.then_at == MSEC_NEVER ? 0 : to_real(f.then_at));
+    json_put(o, "next", next);
+}
+
 json_t *view_operation(const struct daemon *d, const struct operation *op)
 {
     const struct image_ref *image = images_ref(d->images, op->rq.image);
@@ -83,6 +102,7 @@ json_t *view_operation(const struct daemon *d, const struct operation *op)
     json_put_text(o, "code", op->err.code ? err_name(op->err.code) : NULL);
     json_put_text(o, "detail", op->err.code ? op->err.text : NULL);
     json_put_text(o, "waits_for", live ? op_phase_names[live->phase] : NULL);
+    put_next(o, d, op);
     json_put_text(o, "mode", eject_mode_names[live ? live->rq.mode : op->rq.mode]);
     json_put_seconds(o, "patience", op->rq.patience);
     json_put_text(o, "on_timeout", on_timeout_names[op->rq.on_timeout]);

@@ -38,6 +38,11 @@
 #define DO_TABLE(X)                                                                                               \
     X(DO_NOTHING, "nothing") X(DO_OPEN, "open") X(DO_INSERT, "insert") X(DO_ASK, "ask") X(DO_FORCE, "force")      \
     X(DO_SWAP, "swap") X(DO_OBSERVE, "observe") X(DO_REATTACH, "reattach") X(DO_SYNC, "sync") X(DO_SIGNAL, "signal")
+/* What an operation will do next (forecast.h). */
+#define NEXT_TABLE(X)                                                                                             \
+    X(NEXT_NOTHING, "nothing") X(NEXT_ASK, "ask") X(NEXT_FORCE, "force") X(NEXT_SIGNAL, "signal")                 \
+    X(NEXT_BREAK_IO, "break_io") X(NEXT_REATTACH, "reattach") X(NEXT_INSERT, "insert") X(NEXT_FAIL, "fail")       \
+    X(NEXT_STUCK, "stuck") X(NEXT_FINISH_UNSYNCED, "finish_unsynced")
 
 #define X(sym, name) sym,
 enum drive_type { DRIVE_TYPE_TABLE(X) };
@@ -53,13 +58,14 @@ enum op_action { OP_ACTION_TABLE(X) };
 enum op_state { OP_STATE_TABLE(X) };
 enum op_phase { PHASE_TABLE(X) };
 enum drive_do { DO_TABLE(X) };
+enum next_step { NEXT_TABLE(X) };
 #undef X
 
 /* NULL-terminated lists of the names above, in the order of the enums: for the configuration and for JSON. */
 extern const char *const drive_type_names[], *const drive_state_names[], *const lock_state_names[],
     *const waiting_for_names[], *const eject_mode_names[], *const on_timeout_names[], *const lock_policy_names[],
     *const reattach_policy_names[], *const host_kind_names[], *const op_action_names[], *const op_state_names[], *const op_phase_names[],
-    *const drive_do_names[];
+    *const drive_do_names[], *const next_step_names[];
 
 /* The index of `word` in one of those lists, -1 if it is not there. */
 int word_index(const char *const *names, const char *word);

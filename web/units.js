@@ -44,6 +44,11 @@ export function clockTime(time, now, locale = undefined, timeZone = undefined) {
     return new Date(then).toLocaleString(locale, format);
 }
 
+// "02:10:05": for what is near.
+export function clockSeconds(time, locale = undefined, timeZone = undefined) {
+    return new Date(Date.parse(time)).toLocaleTimeString(locale, { hour: '2-digit', minute: '2-digit', second: '2-digit', timeZone });
+}
+
 export function speed(bytesPerSecond) {
     return `${bytes(Math.round(bytesPerSecond))}/s`;
 }

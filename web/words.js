@@ -1,7 +1,7 @@
 // What the API's states and evidence mean, in sentences. Pure: everything here takes JSON of the API and the
 // appliance's time (ms), and returns text; tests/web/words.test.mjs has the examples.
 
-import { ago, bytes, clockTime, duration, secondsUntil } from './units.js';
+import { ago, bytes, clockSeconds, clockTime, duration, secondsUntil } from './units.js';
 
 // ---- names ---------------------------------------------------------------------------------------------------------
 
@@ -174,16 +174,36 @@ export function underWay(op) {
     return op.action === 'reattach' ? 'Reattaching' : op.action;
 }
 
-const PATIENT = /host to stop writing|host to release|quarantine/;
+const NEXT = {
+    ask: 'asks again',
+    force: 'uses force',
+    signal: 'ejects as soon as the host pauses',
+    break_io: "interrupts the host's command",
+    reattach: 'unplugs the USB device for a moment',
+    insert: 'inserts the image',
+    fail: 'gives up',
+    stuck: 'calls the drive stuck',
+    finish_unsynced: 'goes on without waiting for the disk',
+};
 
-// What it waits for, and the countdown where patience counts: {text, left, of} in seconds; left is null where not.
+// "asks again until 14:02:10, then uses force": what the clock will bring.
+function forecast(next) {
+    const first = NEXT[next.what] ?? '';
+    if (!next.then_at) return first && next.at ? `${first} at ${clockSeconds(next.at)}` : first;
+    return `${first ? `${first} until` : 'until'} ${clockSeconds(next.then_at)}, then ${NEXT[next.then] ?? next.then}`;
+}
+
+// What it waits for and what comes next, and the countdown where patience counts: {text, left, of} in seconds; left is
+// null where not.
 export function waiting(op, now) {
     if (op.state === 'queued') return { text: 'Waits for its turn', left: null, of: null };
     const text = op.waits_for && op.waits_for !== 'nothing' ? `Waits for ${op.waits_for}` : 'Under way';
-    if (op.state !== 'waiting' || !op.patience_until || !PATIENT.test(op.waits_for ?? '')) return { text, left: null, of: null };
-    const left = secondsUntil(op.patience_until, now);
-    const then = op.on_timeout === 'force' ? 'uses force' : 'gives up';
-    return { text: `${text}; ${then} in ${duration(left)}`, left, of: op.patience };
+    if (op.state !== 'waiting' || !op.next) return { text, left: null, of: null };
+    const end = op.next.then_at ?? op.next.at;
+    const left = end ? secondsUntil(end, now) : null;
+    const said = `${text}; ${forecast(op.next)}${left ? ` (${duration(left)})` : ''}`;
+    const patient = end && op.patience_until && Math.abs(Date.parse(end) - Date.parse(op.patience_until)) < 1000;
+    return patient ? { text: said, left, of: op.patience } : { text: said, left: null, of: null };
 }
 
 // An orderly eject (alone, or as the first part of an insert) that waits for the host.

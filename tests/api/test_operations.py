@@ -76,9 +76,10 @@ def test_what_waits_can_be_cancelled(locked):
     assert until(lambda: get(locked, waiting["id"])["state"] == "waiting")
     now = get(locked, waiting["id"])
     assert now["waits_for"] and now["patience_until"] and now["finished_at"] is None
+    assert now["next"]["what"] == "ask" and now["next"]["at"] < now["next"]["then_at"] and now["next"]["then"] == "fail"
     assert locked.drive("cd0")["operation"]["id"] == waiting["id"]
     answer = locked.delete("/api/v1/operations/" + waiting["id"])
-    assert answer.status_code == 200 and answer.json()["state"] == "cancelled"
+    assert answer.status_code == 200 and answer.json()["state"] == "cancelled" and answer.json()["next"] is None
     assert locked.delete("/api/v1/operations/" + waiting["id"]).status_code == 200
     assert locked.post(f"/api/v1/operations/{waiting['id']}/force").json()["code"] == "too_late"
     drive = locked.drive("cd0")

@@ -28,6 +28,7 @@
 #include <string.h>
 
 #include "gadget/drive.h"
+#include "gadget/forecast.h"
 
 #define START 1000000 /* ms */
 #define WORDS_MAX 12
@@ -452,16 +453,47 @@ static void look(const struct drive *d, char *text, size_t size)
     if (d->medium.image && d->evidence.lock == LOCK_LOCKED) say(text, size, "locked");
 }
 
+/* What the clock was said to bring until `now`, and what it brought. */
+static void check_forecast(const struct forecast *f, const struct bench *b, const struct drive_output *out)
+{
+    enum next_step due = b->now >= f->then_at ? f->then : b->now >= f->at ? f->next : NEXT_NOTHING;
+    enum drive_do did = out->action.what;
+    bool failed = out->finished_len && out->finished[0].state == OP_FAILED;
+    bool forcing = did == DO_FORCE || did == DO_ASK || did == DO_SIGNAL || did == DO_REATTACH || (b->d.queue_len && b->d.queue[0].force_now);
+    const struct {
+        enum next_step step;
+        bool seen;
+    } all[] = {
+        {NEXT_ASK, did == DO_ASK || did == DO_SWAP},
+        {NEXT_FORCE, forcing},
+        {NEXT_SIGNAL, did == DO_SIGNAL},
+        {NEXT_BREAK_IO, out->break_io || did == DO_SIGNAL},
+        {NEXT_REATTACH, did == DO_REATTACH},
+        {NEXT_INSERT, did == DO_INSERT},
+        {NEXT_FAIL, failed && !b->d.stuck},
+        {NEXT_STUCK, b->d.stuck},
+        {NEXT_FINISH_UNSYNCED, out->finished_len && (out->finished[0].facts & FACT_NOT_DURABLE)},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        if (all[i].step == due && !all[i].seen) fail_msg("it was said that it would %s, and it does not", next_step_names[due]);
+    }
+    bool quiet = did == DO_NOTHING && !out->finished_len && !out->break_io;
+    bool chance = f->next != NEXT_NOTHING && f->at == MSEC_NEVER; /* its moment may have come */
+    if (due == NEXT_NOTHING && !quiet && !chance) fail_msg("nothing was said of %s", drive_do_names[did]);
+}
+
 static void step(struct bench *b, const struct words *w, char *text, size_t size)
 {
     struct drive_output out;
     uint64_t generation = b->d.generation;
+    const struct forecast f = forecast_of(&b->d, b->now);
     const struct drive_event ev = event_of(b, w);
     drive_step(&b->d, &ev, b->now, &out);
     if (out.action.what != DO_NOTHING) b->action = out.action;
     if (ev.kind == DRIVE_HELD) b->action = (struct drive_action){.what = DO_OBSERVE, .ticket = b->d.ticket};
     if (b->d.generation != generation) b->seen.bytes_read = b->seen.bytes_written = 0, b->seen.last_read_at = b->seen.last_write_at = 0;
     tell(&out, text, size);
+    if (w->word[0][0] == '+') check_forecast(&f, b, &out);
     const char *broken = drive_check(&b->d);
     if (broken) fail_msg("an invariant is broken: %s", broken);
     bool waits = b->d.queue_len && b->d.outstanding == DO_NOTHING;

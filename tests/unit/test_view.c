@@ -69,7 +69,8 @@ static void one_with_operations(void **state attr_unused)
     cleanup_json json_t *o = seen(CD0);
     static const char *const members[][2] = {
         {"state", "\"ejecting\""}, {"operation.state", "\"waiting\""}, {"operation.action", "\"eject\""}, {"operation.mode", "\"orderly\""},
-        {"operation.waits_for", "\"the host to release the medium\""}, {"operation.patience", "60"}, {"operation.by", "\"ann\""},
+        {"operation.waits_for", "\"the host to release the medium\""}, {"operation.next.what", "\"ask\""},
+        {"operation.next.then", "\"fail\""}, {"operation.patience", "60"}, {"operation.by", "\"ann\""},
         {"operation.readonly", "null"}, {"operation.code", "null"}, {"operation.finished_at", "null"}, {"operation.durable", "null"},
         {"evidence.lock", "\"locked\""},
     };
@@ -80,6 +81,7 @@ static void one_with_operations(void **state attr_unused)
     assert_string_equal(json_text(queued, "id"), behind->id);
     assert_member(queued, "state", "\"queued\"");
     assert_member(queued, "waits_for", "\"its turn\"");
+    assert_member(queued, "next", "null");
     assert_member(queued, "readonly", "true");
     assert_member(queued, "image", "\"b.iso\"");
     assert_member(queued, "evidence", "null");

@@ -66,8 +66,8 @@ def test_waiting_eject_counts_down_and_goes_on_when_the_host_lets_go(page):
     page.host("lock cd0")
     page.wait_card("cd0", "Loaded")
     page.eject("cd0")
-    page.wait_card("cd0", "Ejecting", "Waits for the host to release the medium; gives up in 2")
-    page.wait_card("cd0", "gives up in 21 s")
+    page.wait_card("cd0", "Ejecting", "Waits for the host to release the medium; asks again until", "then gives up (2")
+    page.wait_card("cd0", "then gives up (21 s)")
     page.host("unlock cd0")
     page.wait_card("cd0", "Empty")
 

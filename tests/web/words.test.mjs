@@ -28,7 +28,7 @@ const DRIVE = {
 };
 const STICK = { ...DRIVE, name: 'usb0', type: 'disk', state: 'empty', medium: null };
 const OP = {
-    id: '0123456789abcdef0123', drive: 'cd0', action: 'eject', state: 'done', code: null, detail: null, waits_for: null,
+    id: '0123456789abcdef0123', drive: 'cd0', action: 'eject', state: 'done', code: null, detail: null, waits_for: null, next: null,
     mode: 'orderly', patience: 25, on_timeout: 'fail', image: null, readonly: null, by: 'local', accepted_at: at(-1),
     steps: [], evidence: EVIDENCE, patience_until: null,
 };
@@ -96,11 +96,19 @@ test('warnings', () => {
 });
 
 test('what waits, and for how long', () => {
-    const op = { ...OP, state: 'waiting', waits_for: 'the host to release the medium', patience_until: at(17.5) };
-    assert.deepEqual(words.waiting(op, NOW), { text: 'Waits for the host to release the medium; gives up in 18 s', left: 18, of: 25 });
-    assert.match(words.waiting({ ...op, on_timeout: 'force' }, NOW).text, /uses force in 18 s/);
+    const next = { what: 'ask', at: at(0.5), then: 'fail', then_at: at(17.5) };
+    const op = { ...OP, state: 'waiting', waits_for: 'the host to release the medium', patience_until: at(17.5), next };
+    const clock = units.clockSeconds(at(17.5));
+    assert.deepEqual(words.waiting(op, NOW), {
+        text: `Waits for the host to release the medium; asks again until ${clock}, then gives up (18 s)`, left: 18, of: 25 });
+    assert.match(words.waiting({ ...op, next: { ...next, then: 'force' } }, NOW).text, /then uses force \(18 s\)$/);
     assert.equal(words.waiting({ ...op, state: 'running', waits_for: 'the kernel to eject' }, NOW).left, null);
-    assert.equal(words.waiting({ ...op, waits_for: 'the host to notice the empty drive' }, NOW).left, null);
+    const dwell = { ...op, waits_for: 'the host to notice the empty drive', next: { what: 'insert', at: at(3), then: null, then_at: null } };
+    assert.deepEqual(words.waiting(dwell, NOW), {
+        text: `Waits for the host to notice the empty drive; inserts the image at ${units.clockSeconds(at(3))} (3 s)`, left: null, of: null });
+    const chance = { what: 'signal', at: null, then: 'reattach', then_at: at(1) };
+    assert.match(words.waiting({ ...op, next: chance }, NOW).text, /ejects as soon as the host pauses until .*, then unplugs/);
+    assert.equal(words.waiting({ ...op, next: null }, NOW).text, 'Waits for the host to release the medium');
     assert.equal(words.waiting({ ...op, state: 'queued' }, NOW).text, 'Waits for its turn');
     const drive = { ...DRIVE, operation: op };
     assert.equal(words.canForce(drive), true);
