@@ -28,8 +28,10 @@ static void on_operation(void *owner, const json_t *operation)
     const struct api *a = owner;
     const struct api_history *h = &a->history;
     cleanup_json json_t *before = h->get(h->owner, json_text(operation, "id"));
-    if (!before || strcmp(json_text(before, "state"), json_text(operation, "state")) != 0)
+    if (!before || strcmp(json_text(before, "state"), json_text(operation, "state")) != 0) {
         h->put(h->owner, operation);
+        if (mirror_is_finished(operation)) audit_operation(a, operation);
+    }
     events_publish(a->events, "operation", operation);
 }
 
@@ -48,6 +50,7 @@ static void on_host_ejected(void *owner, const json_t *event)
     json_put_text(data, "image", json_text(event, "image"));
     json_put_text(data, "store", json_text(event, "store"));
     events_publish(a->events, "host_ejected", data);
+    audit_host_ejected(a, data);
 }
 
 static void mark_interrupted(const struct api *a, const json_t *operation)
@@ -60,6 +63,7 @@ static void mark_interrupted(const struct api *a, const json_t *operation)
     json_put(ended, "next", NULL);
     json_put_time(ended, "finished_at", clock_real_ms());
     a->history.put(a->history.owner, ended);
+    audit_operation(a, ended);
     events_publish(a->events, "operation", ended);
 }
 
@@ -166,7 +170,8 @@ static bool image_in_use(void *owner, const char *store, const char *name, json_
 
 /* ---- start and end ---- */
 
-struct api *api_new(const char *gadget_socket, struct library *lib, const struct api_history *history, struct err *e)
+struct api *api_new(const char *gadget_socket, struct library *lib, const struct api_history *history,
+                    const struct api_audit *audit, struct err *e)
 {
     struct api *a = calloc(1, sizeof *a);
     if (a) a->events = events_new();
@@ -176,6 +181,7 @@ struct api *api_new(const char *gadget_socket, struct library *lib, const struct
         return NULL;
     }
     a->history = *history;
+    a->audit = *audit;
     a->started_at = clock_boot_ms();
     a->version = TRAYD_VERSION;
     cleanup_json json_t *stores = library_stores(lib); /* the first is the default */

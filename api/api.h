@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "api/audit.h"
 #include "api/events.h"
 #include "api/http.h"
 #include "gadget/client.h"
@@ -26,13 +27,15 @@ struct api {
     struct library *library;
     struct events *events;
     struct api_history history;
+    struct api_audit audit;
     msec started_at;               /* boot time */
     const char *version;
     char default_store[STORE_NAME_MAX];
 };
 
-/* `lib` and what `history` points to must live longer; the service sets the library's usage and listener. */
-struct api *api_new(const char *gadget_socket, struct library *lib, const struct api_history *history, struct err *e);
+/* `lib` and the owners of `history` and `audit` must live longer; the service sets the library's usage and listener. */
+struct api *api_new(const char *gadget_socket, struct library *lib, const struct api_history *history,
+                    const struct api_audit *audit, struct err *e);
 
 /* Ends all waiting in handlers and streams, so that the transport can stop: they answer at once from now on. */
 void api_stop(struct api *a);

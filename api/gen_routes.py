@@ -15,7 +15,7 @@ import sys
 METHODS = ("get", "head", "put", "post", "patch", "delete", "options")
 ROLES = ("anybody", "viewer", "operator", "admin")
 TYPES = {"string", "integer", "number", "boolean", "object", "array", "null"}
-OPERATION_KEYS = {"operationId", "x-role", "x-body-max", "tags", "summary", "description", "parameters",
+OPERATION_KEYS = {"operationId", "x-role", "x-body-max", "x-audit", "tags", "summary", "description", "parameters",
                   "requestBody", "responses"}
 PARAMS_MAX = 4       # API_PARAMS_MAX in http.h
 QUERY_MAX = 16       # API_QUERY_MAX in http.h
@@ -105,6 +105,8 @@ class Route:
         self.role = operation.get("x-role")
         need(self.role in ROLES, self.place, f"x-role must be one of {', '.join(ROLES)}, not {self.role!r}")
         need(operation.get("summary"), self.place, "has no summary")
+        self.changes = operation.get("x-audit", method not in ("get", "head", "options"))
+        need(isinstance(self.changes, bool), self.place, "x-audit must be true or false")
         self.read_parameters(document, shared + operation.get("parameters", []))
         self.read_body(document, operation)
         self.check_responses(document, operation.get("responses", {}))
@@ -173,6 +175,7 @@ class Route:
                    f"     .template = \"{self.template}\",\n"
                    f"     .operation = \"{self.name}\",\n"
                    f"     .role = API_{self.role.upper()},\n"
+                   f"     .changes = {str(self.changes).lower()},\n"
                    f"     .body = API_BODY_{self.body},\n"
                    f"     .body_max = {self.body_max},\n"
                    f"     .query = {query},\n"

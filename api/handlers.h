@@ -14,6 +14,9 @@ extern api_handler api_list_drives, api_get_drive, api_get_medium, api_put_mediu
 /* operations.c */
 extern api_handler api_list_operations, api_get_operation, api_cancel_operation, api_force_operation;
 
+/* audit.c */
+extern api_handler api_list_audit;
+
 /* images.c, image_content.c, image_upload.c */
 extern api_handler api_list_images, api_get_image, api_delete_image;
 extern api_handler api_get_image_content, api_head_image_content;

@@ -76,6 +76,7 @@ struct api_route {
     const char *template;                     /* "/api/v1/drives/{drive}/medium" */
     const char *operation;                    /* operationId in openapi.json */
     enum api_role role;
+    bool changes;                             /* something: its requests are in the audit log */
     enum api_body body;
     size_t body_max;                          /* bytes, of API_BODY_JSON */
     const char *const *query;                 /* NULL-terminated names */

@@ -61,13 +61,8 @@ void api_list_operations(struct api *a, const struct api_request *rq, struct api
         api_problem(rs, &e);
         return;
     }
-    bool more = json_array_size(page) > (size_t)limit;
-    if (more) json_array_remove(page, (size_t)limit);
     refresh(a, page);
-    json_t *all = json_object();
-    json_put_text(all, "next", more ? json_text(json_array_get(page, (size_t)limit - 1), "id") : NULL);
-    json_put(all, "operations", page);
-    api_json(rs, 200, all);
+    api_json(rs, 200, query_page(page, (size_t)limit, "operations"));
 }
 
 /* GET /api/v1/operations/{operation} */

@@ -85,3 +85,13 @@ int query_read(const struct api_request *rq, const struct query_param *params, s
     }
     return 0;
 }
+
+json_t *query_page(json_t *items, size_t limit, const char *name)
+{
+    bool more = json_array_size(items) > limit;
+    if (more) json_array_remove(items, limit);
+    json_t *page = json_object();
+    json_put_text(page, "next", more ? json_text(json_array_get(items, limit - 1), "id") : NULL);
+    json_put(page, name, items);
+    return page;
+}

@@ -26,3 +26,7 @@ struct query_param {
 
 /* Returns 0, or -1 with *e. A parameter that is given twice is an error. */
 int query_read(const struct api_request *rq, const struct query_param *params, size_t count, struct err *e);
+
+/* A page of a list: `items` (taken) was asked for with limit + 1; what is over is cut off. {NAME: items, "next": the
+ * "id" of the last one, or null where nothing is left}. */
+json_t *query_page(json_t *items, size_t limit, const char *name);

@@ -125,6 +125,8 @@ static void add_always(const struct http_request *hr, struct MHD_Response *m)
 
 int http_response_send(struct http_request *hr, struct api_response *rs)
 {
+    /* Before the client knows. Without a user the request came no further than the door. */
+    if (hr->route && hr->route->changes && hr->rq.user) audit_request(hr->server->api, &hr->rq, hr->route, rs);
     struct MHD_Response *m = make(hr, rs);
     int status = rs->status;
     if (m) {

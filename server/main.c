@@ -18,6 +18,7 @@
 #include "server/options.h"
 #include "server/privileges.h"
 #include "server/simulation.h"
+#include "server/store_audit.h"
 #include "server/store_operations.h"
 
 #define END_PATIENCE_S 10 /* a thread may hang in a store that is gone; nothing needs it any more */
@@ -126,9 +127,10 @@ static int start_service(struct service *s, struct err *e)
     s->db = store_db_open(s->config.database, e);
     if (!s->db) return -1;
     struct api_history history = store_operations_history(s->db);
+    struct api_audit audit = store_audit_log(s->db);
     s->library = library_new(&s->config.stores, e);
     if (!s->library) return -1;
-    s->api = api_new(s->config.gadget_socket, s->library, &history, e);
+    s->api = api_new(s->config.gadget_socket, s->library, &history, &audit, e);
     if (!s->api) return -1;
     struct http_config http = {
         .origin = {.port = address_port(&s->address), .hosts_len = s->config.hosts_count},

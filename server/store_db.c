@@ -180,3 +180,36 @@ void store_db_unlock(struct store_db *db)
 {
     pthread_mutex_unlock(&db->lock);
 }
+
+void store_db_bind_text(sqlite3_stmt *st, int n, const char *text)
+{
+    sqlite3_bind_text(st, n, text, -1, SQLITE_STATIC);
+}
+
+void store_db_trim(sqlite3 *s, const char *sql, int kept, int every)
+{
+    if (sqlite3_last_insert_rowid(s) % every) return;
+    cleanup_statement sqlite3_stmt *st = store_db_prepare(s, sql, NULL);
+    if (!st) return;
+    sqlite3_bind_int(st, 1, kept);
+    if (sqlite3_step(st) != SQLITE_DONE) log_error("Old rows cannot be removed from the database: %s", sqlite3_errmsg(s));
+}
+
+json_t *store_db_parse(sqlite3_stmt *st, int column)
+{
+    const char *text = (const char *)sqlite3_column_text(st, column);
+    return text ? json_loads(text, 0, NULL) : NULL;
+}
+
+json_t *store_db_read_bodies(sqlite3 *s, sqlite3_stmt *st, const char *failure, struct err *e)
+{
+    cleanup_json json_t *list = json_array();
+    int step;
+    while ((step = sqlite3_step(st)) == SQLITE_ROW) {
+        json_t *body = store_db_parse(st, 0);
+        if (body) json_array_append_new(list, body);
+    }
+    if (step == SQLITE_DONE && list) return take_ptr(list);
+    store_db_error(s, e, failure);
+    return NULL;
+}

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "base/json.h"
 
 struct store_db;
 
@@ -26,6 +27,16 @@ void store_db_unlock(struct store_db *db);
 
 /* Prepares `sql`. NULL with *e. */
 sqlite3_stmt *store_db_prepare(sqlite3 *s, const char *sql, struct err *e);
+
+/* `text` must live as long as the statement is used; NULL is SQL's NULL. */
+void store_db_bind_text(sqlite3_stmt *st, int n, const char *text);
+
+/* Runs `sql`, whose parameter is `kept`, where the row that was inserted last is one of each `every`. */
+void store_db_trim(sqlite3 *s, const char *sql, int kept, int every);
+
+/* All rows of a statement whose first column is JSON, as an array. NULL with *e, which begins with `failure`. */
+json_t *store_db_read_bodies(sqlite3 *s, sqlite3_stmt *st, const char *failure, struct err *e);
+json_t *store_db_parse(sqlite3_stmt *st, int column); /* NULL where it is no JSON */
 
 DEFINE_CLEANUP(sqlite3_stmt *, store_db_finalize, sqlite3_finalize)
 #define cleanup_statement cleanup(store_db_finalize)

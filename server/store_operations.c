@@ -9,21 +9,6 @@ static void log_failure(sqlite3 *s, const char *what)
     log_error("The history of operations: %s: %s", what, sqlite3_errmsg(s));
 }
 
-static void bind_text(sqlite3_stmt *st, int n, const char *text)
-{
-    sqlite3_bind_text(st, n, text, -1, SQLITE_STATIC);
-}
-
-static void trim(sqlite3 *s)
-{
-    if (sqlite3_last_insert_rowid(s) % OPERATIONS_TRIM_EVERY) return;
-    cleanup_statement sqlite3_stmt *st = store_db_prepare(
-        s, "DELETE FROM operations WHERE position <= (SELECT max(position) FROM operations) - ?", NULL);
-    if (!st) return;
-    sqlite3_bind_int(st, 1, OPERATIONS_KEPT);
-    if (sqlite3_step(st) != SQLITE_DONE) log_failure(s, "old operations cannot be removed");
-}
-
 /* Returns whether a row was written. */
 static bool upsert(sqlite3 *s, const char *id, const json_t *operation, const char *body)
 {
@@ -33,10 +18,10 @@ static bool upsert(sqlite3 *s, const char *id, const json_t *operation, const ch
         "SET drive = excluded.drive, state = excluded.state, body = excluded.body",
         NULL);
     if (st) {
-        bind_text(st, 1, id);
-        bind_text(st, 2, json_text(operation, "drive"));
-        bind_text(st, 3, json_text(operation, "state"));
-        bind_text(st, 4, body);
+        store_db_bind_text(st, 1, id);
+        store_db_bind_text(st, 2, json_text(operation, "drive"));
+        store_db_bind_text(st, 3, json_text(operation, "state"));
+        store_db_bind_text(st, 4, body);
     }
     if (st && sqlite3_step(st) == SQLITE_DONE) return true;
     log_failure(s, "an operation cannot be kept");
@@ -48,8 +33,8 @@ static bool is_known(sqlite3 *s, const char *id, const char *body, bool *ret_sam
 {
     cleanup_statement sqlite3_stmt *st = store_db_prepare(s, "SELECT body = ? FROM operations WHERE id = ?", NULL);
     if (!st) return false;
-    bind_text(st, 1, body);
-    bind_text(st, 2, id);
+    store_db_bind_text(st, 1, body);
+    store_db_bind_text(st, 2, id);
     if (sqlite3_step(st) != SQLITE_ROW) return false;
     *ret_same = sqlite3_column_int(st, 0) != 0;
     return true;
@@ -67,14 +52,10 @@ static void put(void *owner, const json_t *operation)
     }
     sqlite3 *s = store_db_lock(db);
     bool known = is_known(s, id, body, &same);
-    if (!same && upsert(s, id, operation, body) && !known) trim(s);
+    if (!same && upsert(s, id, operation, body) && !known)
+        store_db_trim(s, "DELETE FROM operations WHERE position <= (SELECT max(position) FROM operations) - ?", OPERATIONS_KEPT,
+                      OPERATIONS_TRIM_EVERY);
     store_db_unlock(db);
-}
-
-static json_t *parse(sqlite3_stmt *st, int column)
-{
-    const char *text = (const char *)sqlite3_column_text(st, column);
-    return text ? json_loads(text, 0, NULL) : NULL;
 }
 
 static json_t *get(void *owner, const char *id)
@@ -84,8 +65,8 @@ static json_t *get(void *owner, const char *id)
     sqlite3 *s = store_db_lock(db);
     sqlite3_stmt *st = store_db_prepare(s, "SELECT body FROM operations WHERE id = ?", NULL);
     if (st) {
-        bind_text(st, 1, id);
-        if (sqlite3_step(st) == SQLITE_ROW) operation = parse(st, 0);
+        store_db_bind_text(st, 1, id);
+        if (sqlite3_step(st) == SQLITE_ROW) operation = store_db_parse(st, 0);
     }
     sqlite3_finalize(st);
     store_db_unlock(db);
@@ -96,7 +77,7 @@ static int position_of(sqlite3 *s, const char *id, int64_t *ret, struct err *e)
 {
     cleanup_statement sqlite3_stmt *st = store_db_prepare(s, "SELECT position FROM operations WHERE id = ?", e);
     if (!st) return -1;
-    bind_text(st, 1, id);
+    store_db_bind_text(st, 1, id);
     if (sqlite3_step(st) != SQLITE_ROW)
         return err_set(e, ERR_BAD_REQUEST, "after: there is no operation \"%.100s\"", id);
     *ret = sqlite3_column_int64(st, 0);
@@ -110,22 +91,12 @@ static json_t *read_list(sqlite3 *s, const char *drive, const char *state, int l
         "SELECT body FROM operations WHERE position < ?1 AND (?2 IS NULL OR drive = ?2) AND (?3 IS NULL OR state = ?3) "
         "ORDER BY position DESC LIMIT ?4",
         e);
-    cleanup_json json_t *list = json_array();
     if (!st) return NULL;
     sqlite3_bind_int64(st, 1, before);
-    bind_text(st, 2, drive);
-    bind_text(st, 3, state);
+    store_db_bind_text(st, 2, drive);
+    store_db_bind_text(st, 3, state);
     sqlite3_bind_int(st, 4, limit);
-    int step;
-    while ((step = sqlite3_step(st)) == SQLITE_ROW) {
-        json_t *operation = parse(st, 0);
-        if (operation) json_array_append_new(list, operation);
-    }
-    if (step != SQLITE_DONE || !list) {
-        store_db_error(s, e, "The history of operations cannot be read");
-        return NULL;
-    }
-    return take_ptr(list);
+    return store_db_read_bodies(s, st, "The history of operations cannot be read", e);
 }
 
 static json_t *list_operations(void *owner, const char *drive, const char *state, int limit, const char *after,

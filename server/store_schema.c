@@ -13,6 +13,8 @@ const char *const store_schema_steps[] = {
     "  body TEXT NOT NULL"
     ") STRICT;"
     "CREATE INDEX operations_by_drive ON operations (drive, position);",
+    /* 2: the audit log; `body` is the entry as the API shows it, without its id, which is the position. */
+    "CREATE TABLE audit (position INTEGER PRIMARY KEY AUTOINCREMENT, by TEXT, body TEXT NOT NULL) STRICT;",
 };
 
 const int store_schema_version = ARRAY_LEN(store_schema_steps);

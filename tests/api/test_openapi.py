@@ -51,6 +51,7 @@ def test_a_tour_of_every_operation(start_trayd):
     for order in ("detach", "attach", "reattach"):
         assert api.post("/api/v1/gadget/" + order).status_code == 200, order
     done = api.eject("cd0")
+    assert api.get("/api/v1/audit").json()["entries"]
     assert api.get("/api/v1/operations").json()["operations"]
     assert api.get("/api/v1/operations/" + done["id"]).status_code == 200
     waiting = wait_for_host(trayd, api)

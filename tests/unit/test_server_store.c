@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "server/directories.h"
+#include "server/store_audit.h"
 #include "server/store_operations.h"
 #include "server/store_schema.h"
 
@@ -165,6 +166,50 @@ static void lists_newest_first(void **state)
     assert_string_equal(joined, "");
     assert_null(h.list(h.owner, NULL, NULL, 2, "unknown", &e));
     assert_int_equal(e.code, ERR_BAD_REQUEST);
+    store_db_close(db);
+}
+
+static void the_audit_log_is_kept_and_paged(void **state)
+{
+    struct err e = {0};
+    struct store_db *db = open_db(*state);
+    struct api_audit log = store_audit_log(db);
+    for (int i = 1; i <= 5; i++) {
+        json_t *entry = json_pack("{s:i}", "n", i);
+        log.add(log.owner, i % 2 ? "ann" : NULL, entry);
+        json_decref(entry);
+    }
+    store_db_close(db);
+    db = open_db(*state);
+    log = store_audit_log(db);
+    cleanup_json json_t *page = log.list(log.owner, NULL, 2, NULL, &e);
+    assert_int_equal(json_array_size(page), 2);
+    assert_int_equal(json_int(json_array_get(page, 0), "n", 0), 5);
+    const char *last = json_text(json_array_get(page, 1), "id");
+    cleanup_json json_t *rest = log.list(log.owner, NULL, 10, last, &e);
+    assert_int_equal(json_array_size(rest), 3);
+    assert_int_equal(json_int(json_array_get(rest, 0), "n", 0), 3);
+    cleanup_json json_t *anns = log.list(log.owner, "ann", 10, NULL, &e);
+    assert_int_equal(json_array_size(anns), 3);
+    static const char *const nonsense[] = {"x", "-1", "99999999999999999999", "9223372036854775808"};
+    for (size_t i = 0; i < ARRAY_LEN(nonsense); i++) {
+        assert_null(log.list(log.owner, NULL, 1, nonsense[i], &e));
+        assert_int_equal(e.code, ERR_BAD_REQUEST);
+    }
+    store_db_close(db);
+}
+
+static void the_audit_log_is_bounded(void **state)
+{
+    struct store_db *db = open_db(*state);
+    struct api_audit log = store_audit_log(db);
+    sqlite3 *s = store_db_lock(db);
+    assert_int_equal(sqlite3_exec(s, "INSERT INTO audit (position, body) VALUES (1, '{}'), (10000000, '{}')", NULL, NULL, NULL), SQLITE_OK);
+    store_db_unlock(db);
+    cleanup_json json_t *entry = json_object();
+    for (int i = 0; i < AUDIT_TRIM_EVERY; i++) log.add(log.owner, NULL, entry);
+    assert_int_equal(query(db, "SELECT count(*) FROM audit WHERE position = 1"), 0);
+    assert_int_equal(query(db, "SELECT count(*) FROM audit"), AUDIT_TRIM_EVERY + 1);
     store_db_close(db);
 }
 
@@ -327,6 +372,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(keeps_what_was_put, set_up, tear_down),
         cmocka_unit_test_setup_teardown(lists_newest_first, set_up, tear_down),
         cmocka_unit_test_setup_teardown(writes_nothing_when_nothing_changes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_audit_log_is_kept_and_paged, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_audit_log_is_bounded, set_up, tear_down),
         cmocka_unit_test_setup_teardown(is_bounded, set_up, tear_down),
         cmocka_unit_test_setup_teardown(moves_a_damaged_one_aside, set_up, tear_down),
         cmocka_unit_test_setup_teardown(notices_damage_inside, set_up, tear_down),
