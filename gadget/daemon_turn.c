@@ -61,6 +61,12 @@ static void on_reattached(void *owner, const struct err *e)
     daemon_feed(u, &ev);
 }
 
+/* SIGUSR1 clears the locks and the pending news of all drives of the function; a reattach disconnects everything. */
+static enum collateral collateral_of(enum drive_do what)
+{
+    return what == DO_REATTACH ? COLLATERAL_GADGET : what == DO_SIGNAL ? COLLATERAL_FUNCTION : COLLATERAL_NONE;
+}
+
 static void act(struct unit *u, const struct drive_action *a)
 {
     struct daemon *d = u->daemon;
@@ -68,6 +74,7 @@ static void act(struct unit *u, const struct drive_action *a)
     bool in_store = a->what == DO_OPEN || a->what == DO_SYNC;
     struct err e;
     if (op) operation_step_begin(op, drive_do_names[a->what], clock_boot_ms());
+    if (op) operation_step_note(op, &u->machine.evidence, collateral_of(a->what));
     if (a->what == DO_SIGNAL) log_warning("%s: interrupting the host's I/O to eject", u->config->name);
     u->acting = *a;
     if (a->what == DO_INSERT || a->what == DO_SWAP) evidence_mark(&u->evidence);
@@ -186,7 +193,7 @@ static void note_queue(struct unit *u, msec now)
         bool answered_again = in_machine->phase == PHASE_LOCKED && in_machine->asked > 1;
         op->state = state;
         op->evidence = u->machine.evidence;
-        operation_note_phase(op, in_machine->phase, now);
+        if (operation_note_phase(op, in_machine->phase, now)) operation_step_note(op, &op->evidence, COLLATERAL_NONE);
         if (!asks_again && !answered_again) op->untold = true;
     }
 }
@@ -234,7 +241,10 @@ static void break_io(struct unit *u)
         log_warning("%s: %s", u->config->name, u->break_error.text);
     else
         log_warning("%s: interrupted the host's I/O by %s", u->config->name, how[u->broke]);
-    if (op) operation_step_insert(op, "break", u->broke == BREAK_NOT ? err_name(u->break_error.code) : how[u->broke], clock_boot_ms());
+    bool done = u->broke != BREAK_NOT;
+    if (op)
+        operation_step_insert(op, "break", done ? how[u->broke] : err_name(u->break_error.code), &u->machine.evidence,
+                              done ? COLLATERAL_FUNCTION : COLLATERAL_NONE, clock_boot_ms());
 }
 
 void daemon_turn(struct unit *u, struct drive_event *ev, struct drive_output *out)

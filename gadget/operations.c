@@ -124,15 +124,27 @@ void operation_step_end(struct operation *op, const char *outcome, msec now)
     if (strcmp(before->rung, s->rung) != 0 || strcmp(before->outcome, outcome) != 0) return;
     before->times += s->times; /* asked again, with the same answer */
     before->duration = now - before->started_at;
+    before->seen = s->seen;
     op->steps_len--;
 }
 
-void operation_step_insert(struct operation *op, const char *rung, const char *outcome, msec now)
+void operation_step_note(struct operation *op, const struct drive_evidence *seen, enum collateral collateral)
+{
+    if (!op->steps_len) return;
+    struct operation_step *s = &op->steps[op->steps_len - 1];
+    s->seen = *seen;
+    s->seen_known = true;
+    s->collateral = collateral;
+}
+
+void operation_step_insert(struct operation *op, const char *rung, const char *outcome, const struct drive_evidence *seen,
+                           enum collateral collateral, msec now)
 {
     struct operation_step last = {0};
     bool open = op->steps_len && is_open(&op->steps[op->steps_len - 1]);
     if (open) last = op->steps[--op->steps_len];
     operation_step_begin(op, rung, now);
+    operation_step_note(op, seen, collateral);
     op->steps[op->steps_len - 1].outcome = outcome;
     if (!open) return;
     operation_step_begin(op, last.rung, now);
@@ -151,9 +163,9 @@ void operation_step_begin(struct operation *op, const char *rung, msec now)
         .rung = rung, .started_real = clock_real_ms(), .started_at = now, .times = 1};
 }
 
-void operation_note_phase(struct operation *op, enum op_phase phase, msec now)
+bool operation_note_phase(struct operation *op, enum op_phase phase, msec now)
 {
-    if (phase == op->phase) return;
+    if (phase == op->phase) return false;
     if (op->phase == PHASE_QUEUED && !op->started_real) op->started_real = clock_real_ms();
     op->phase = phase;
     /* Between two questions the answer "busy" tells enough; the other waits are steps of their own. */
@@ -162,6 +174,7 @@ void operation_note_phase(struct operation *op, enum op_phase phase, msec now)
         [PHASE_FINISHED] = NULL,
     };
     if (waits[phase]) operation_step_begin(op, waits[phase], now);
+    return waits[phase] != NULL;
 }
 
 void operations_finish(struct operations *o, struct operation *op, enum op_state state, msec now)

@@ -18,6 +18,9 @@ struct operation_step {
     const char *outcome;           /* "done", "busy", an error's code; NULL while it is under way */
     msec started_real, started_at, duration;
     unsigned times;                /* equal steps in a row */
+    bool seen_known;
+    struct drive_evidence seen;    /* what it was decided on; of equal steps in a row: the last one */
+    enum collateral collateral;
 };
 
 struct operation {
@@ -58,11 +61,16 @@ struct operation *operations_first(struct operations *o); /* newest; go on by ->
 void operation_step_begin(struct operation *op, const char *rung, msec now);
 void operation_step_end(struct operation *op, const char *outcome, msec now);
 
-/* A step that took no time, beside the one that is under way. */
-void operation_step_insert(struct operation *op, const char *rung, const char *outcome, msec now);
+/* What the newest step was decided on, and whom it touches besides its drive. */
+void operation_step_note(struct operation *op, const struct drive_evidence *seen, enum collateral collateral);
 
-/* Takes note of a phase: a waiting one becomes a step, a rung's name is used for those with an action. */
-void operation_note_phase(struct operation *op, enum op_phase phase, msec now);
+/* A step that took no time, beside the one that is under way. */
+void operation_step_insert(struct operation *op, const char *rung, const char *outcome, const struct drive_evidence *seen,
+                           enum collateral collateral, msec now);
+
+/* Takes note of a phase: a waiting one becomes a step, a rung's name is used for those with an action. Returns whether
+ * a step was begun. */
+bool operation_note_phase(struct operation *op, enum op_phase phase, msec now);
 
 /* Marks it finished and forgets the oldest finished ones beyond those kept. */
 void operations_finish(struct operations *o, struct operation *op, enum op_state state, msec now);

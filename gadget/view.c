@@ -27,7 +27,26 @@ json_t *view_evidence(const struct drive_evidence *ev)
 
 /* ---- operations -------------------------------------------------------------------------------------------------- */
 
-static json_t *view_steps(const struct operation *op)
+/* By name, so that somebody who reads it years later knows whom it hit. */
+static json_t *view_collateral(const struct daemon *d, size_t drive, enum collateral c)
+{
+    if (c == COLLATERAL_NONE) return NULL;
+    const struct gadget_config *config = d->config;
+    json_t *o = json_object(), *drives = json_array(), *functions = json_array();
+    const char *function = gadget_config_function(config, drive);
+    for (size_t i = 0; i < d->units_len; i++) {
+        bool touched = c == COLLATERAL_GADGET || strcmp(gadget_config_function(config, i), function) == 0;
+        if (i != drive && touched) json_array_append_new(drives, json_string(config->drives[i].name));
+    }
+    for (size_t i = 0; c == COLLATERAL_GADGET && i < config->functions_count; i++)
+        json_array_append_new(functions, json_string(config->functions[i].name));
+    json_put_flag(o, "disconnect", c == COLLATERAL_GADGET);
+    json_put(o, "drives", drives);
+    json_put(o, "functions", functions);
+    return o;
+}
+
+static json_t *view_steps(const struct daemon *d, const struct operation *op)
 {
     json_t *steps = json_array();
     for (size_t i = 0; i < op->steps_len; i++) {
@@ -43,6 +62,8 @@ static json_t *view_steps(const struct operation *op)
             json_put(o, "duration", NULL);
         snprintf(detail, sizeof detail, "%u times", s->times);
         json_put_text(o, "detail", s->times > 1 ? detail : NULL);
+        json_put(o, "evidence", s->seen_known ? view_evidence(&s->seen) : NULL);
+        json_put(o, "collateral", view_collateral(d, op->drive, s->collateral));
         json_array_append_new(steps, o);
     }
     return steps;
@@ -70,6 +91,7 @@ static void put_outcome(json_t *o, const struct operation *op)
     for (size_t i = 0; i < ARRAY_LEN(flags); i++) json_put_flag(o, flags[i].name, op->facts & flags[i].fact);
     bool synced = op->durable_real != 0, failed = op->facts & FACT_NOT_DURABLE;
     json_put(o, "durable", synced || failed ? json_boolean(synced) : NULL);
+    json_put_flag(o, "data_may_be_lost", op->facts & (FACT_STALE_HOST | FACT_RACED_WITH_WRITE | FACT_NOT_DURABLE));
 }
 
 static void put_next(json_t *o, const struct daemon *d, const struct operation *op)
@@ -118,7 +140,7 @@ json_t *view_operation(const struct daemon *d, const struct operation *op)
     json_put_time(o, "patience_until", waits ? to_real(live->patience_until) : 0);
     put_outcome(o, op);
     json_put(o, "evidence", op->state == OP_QUEUED ? NULL : view_evidence(&op->evidence));
-    json_put(o, "steps", view_steps(op));
+    json_put(o, "steps", view_steps(d, op));
     return o;
 }
 

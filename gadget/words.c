@@ -16,6 +16,7 @@ const char *const op_action_names[] = {OP_ACTION_TABLE(X) NULL};
 const char *const op_state_names[] = {OP_STATE_TABLE(X) NULL};
 const char *const op_phase_names[] = {PHASE_TABLE(X) NULL};
 const char *const drive_do_names[] = {DO_TABLE(X) NULL};
+const char *const collateral_names[] = {COLLATERAL_TABLE(X) NULL};
 const char *const next_step_names[] = {NEXT_TABLE(X) NULL};
 #undef X
 

@@ -38,6 +38,9 @@
 #define DO_TABLE(X)                                                                                               \
     X(DO_NOTHING, "nothing") X(DO_OPEN, "open") X(DO_INSERT, "insert") X(DO_ASK, "ask") X(DO_FORCE, "force")      \
     X(DO_SWAP, "swap") X(DO_OBSERVE, "observe") X(DO_REATTACH, "reattach") X(DO_SYNC, "sync") X(DO_SIGNAL, "signal")
+/* Whom a step touches besides the drive that it is for. */
+#define COLLATERAL_TABLE(X)                                                                                       \
+    X(COLLATERAL_NONE, "none") X(COLLATERAL_FUNCTION, "function") X(COLLATERAL_GADGET, "gadget")
 /* What an operation will do next (forecast.h). */
 #define NEXT_TABLE(X)                                                                                             \
     X(NEXT_NOTHING, "nothing") X(NEXT_ASK, "ask") X(NEXT_FORCE, "force") X(NEXT_SIGNAL, "signal")                 \
@@ -58,6 +61,7 @@ enum op_action { OP_ACTION_TABLE(X) };
 enum op_state { OP_STATE_TABLE(X) };
 enum op_phase { PHASE_TABLE(X) };
 enum drive_do { DO_TABLE(X) };
+enum collateral { COLLATERAL_TABLE(X) };
 enum next_step { NEXT_TABLE(X) };
 #undef X
 
@@ -65,7 +69,8 @@ enum next_step { NEXT_TABLE(X) };
 extern const char *const drive_type_names[], *const drive_state_names[], *const lock_state_names[],
     *const waiting_for_names[], *const eject_mode_names[], *const on_timeout_names[], *const lock_policy_names[],
     *const reattach_policy_names[], *const host_kind_names[], *const op_action_names[], *const op_state_names[], *const op_phase_names[],
-    *const drive_do_names[], *const next_step_names[];
+    *const drive_do_names[], *const collateral_names[],
+    *const next_step_names[];
 
 /* The index of `word` in one of those lists, -1 if it is not there. */
 int word_index(const char *const *names, const char *word);

@@ -280,7 +280,9 @@ export function outcome(op) {
 const RUNGS = {
     nothing: 'Waited', open: 'Opened the image', insert: 'Inserted it', ask: 'Asked for the medium',
     force: 'Used the pinhole', swap: 'Swapped the images in place', observe: 'Looked at the drive',
-    reattach: 'Reattached the USB device', sync: 'Brought the image to the disk',
+    reattach: 'Reattached the USB device', sync: 'Brought the image to the disk', signal: 'Interrupted the kernel thread, and asked',
+    break: "Interrupted the host's command", quiesce: 'Waited for the host to stop writing', gap: 'Waited for a quiet moment',
+    dwell: 'Left the drive empty', quarantine: 'Kept the drive empty',
 };
 const STEP_OUTCOMES = { done: 'done', busy: 'the host holds on to it' };
 
@@ -288,6 +290,8 @@ export function step(s) {
     const parts = [s.outcome === null ? 'under way' : STEP_OUTCOMES[s.outcome] ?? s.outcome.replaceAll('_', ' ')];
     if (s.duration !== null) parts.push(s.duration < 1 ? `${Math.round(s.duration * 1000)} ms` : duration(s.duration));
     if (s.detail) parts.push(s.detail);
+    const touched = s.collateral ? [...s.collateral.drives, ...s.collateral.functions].map(quoted) : [];
+    if (touched.length) parts.push(`${s.collateral.disconnect ? 'disconnected' : 'touched'} ${touched.join(', ')} too`);
     return `${RUNGS[s.rung] ?? s.rung}: ${parts.join(', ')}`;
 }
 

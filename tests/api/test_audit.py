@@ -39,9 +39,11 @@ def test_force_a_refusal_and_a_cancellation_are_told(api, trayd):
     waiting = api.eject("cd0", status=202, headers={"Prefer": "wait=0"}, patience=60)
     api.delete("/api/v1/operations/" + waiting["id"])
     api.eject("cd0", mode="forced")
-    log = until(lambda: (e := entries(api)) and e[0]["operation"] and len([x for x in e if x["kind"] == "operation"]) == 4 and e, "all of it")
-    assert [e["flags"] for e in log if e["kind"] == "operation"][0] == ["forced", "lock_overridden"]
-    assert [(e["outcome"], e["code"]) for e in log if e["kind"] == "operation"][1:3] == [("cancelled", "cancelled"), ("failed", "medium_in_use")]
+    until(lambda: len([e for e in entries(api) if e["kind"] == "operation"]) == 4, "the ends of four operations")
+    log = entries(api)
+    ends = [e for e in log if e["kind"] == "operation"]
+    assert ends[0]["flags"] == ["forced", "lock_overridden"]
+    assert [(e["outcome"], e["code"]) for e in ends[1:3]] == [("cancelled", "cancelled"), ("failed", "medium_in_use")]
     refused = [e for e in log if e["outcome"] == "refused"]
     assert [(e["status"], e["code"], e["what"]) for e in refused] == [(423, "medium_in_use", "delete_medium")] and refused[0]["operation"]
     assert [e["what"] for e in log if e["outcome"] == "under way"] == ["delete_medium"]

@@ -106,6 +106,28 @@ static void a_finished_operation(void **state attr_unused)
     }
     assert_int_not_equal(strlen(json_text(o, "emptied_at")), 0);
     assert_int_not_equal(strlen(json_text(o, "durable_at")), 0);
+    assert_member(o, "data_may_be_lost", "true");
+    assert_member(json_array_get(steps, 1), "evidence.lock", "\"locked\"");
+    assert_member(json_array_get(steps, 1), "collateral", "null");
+}
+
+/* Whom it hits besides: the plug is everybody's. */
+static void a_reattach_names_all_that_it_disconnects(void **state attr_unused)
+{
+    fixture_do(f, INSERT("usb0", "d.img", ""));
+    fixture_do(f, EJECT("usb0", ", \"mode\": \"forced\""));
+    cleanup_json json_t *o = view_operation(f->daemon, fixture_do(f, INSERT("usb0", "e.img", ", \"reattach\": true")));
+    const json_t *step, *steps = json_object_get(o, "steps");
+    size_t i, found = 0;
+    assert_member(o, "reattached", "true");
+    json_array_foreach(steps, i, step) {
+        if (strcmp(json_text(step, "rung"), "reattach") != 0) continue;
+        found++;
+        assert_member(step, "collateral.disconnect", "true");
+        assert_member(step, "collateral.drives", "[\"cd0\"]");
+        assert_member(step, "collateral.functions", "[]");
+    }
+    assert_int_equal(found, 1);
 }
 
 static void a_stuck_drive_says_what_it_waits_for(void **state attr_unused)
@@ -173,7 +195,7 @@ int main(void)
         TEST(a_loaded_one),
         TEST(one_with_operations),
         TEST(a_finished_operation),
-        TEST(a_stuck_drive_says_what_it_waits_for),
+        TEST(a_stuck_drive_says_what_it_waits_for), TEST(a_reattach_names_all_that_it_disconnects),
         TEST(the_gadget_as_a_whole),
         TEST(refusals_name_the_drive_and_the_reason),
     };

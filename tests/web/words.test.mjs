@@ -132,6 +132,11 @@ test('outcomes', () => {
     assert.equal(say({ state: 'cancelled' }), 'cancelled');
     assert.equal(words.step({ rung: 'ask', outcome: 'busy', started_at: null, duration: 0.002, detail: '4 times' }),
         'Asked for the medium: the host holds on to it, 2 ms, 4 times');
+    const collateral = { disconnect: true, drives: ['usb0'], functions: ['hid.keyboard'] };
+    assert.equal(plain(words.step({ rung: 'reattach', outcome: 'done', duration: 1.2, detail: null, collateral })),
+        'Reattached the USB device: done, 1 s, disconnected usb0, hid.keyboard too');
+    assert.equal(plain(words.step({ rung: 'break', outcome: 'SIGUSR1', duration: 0, detail: null, collateral: { ...collateral, disconnect: false } })),
+        "Interrupted the host's command: SIGUSR1, 0 ms, touched usb0, hid.keyboard too");
     assert.equal(words.step({ rung: 'new', outcome: 'no_space', duration: null, detail: null }), 'new: no space');
 });
 
