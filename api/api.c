@@ -111,6 +111,12 @@ static void on_image(void *owner, const json_t *image)
     events_publish(a->events, "image", image);
 }
 
+static void on_store(void *owner, const json_t *store)
+{
+    const struct api *a = owner;
+    events_publish(a->events, "store", store);
+}
+
 static const char *store_or_default(const struct api *a, const char *store)
 {
     return store && store[0] ? store : a->default_store;
@@ -197,6 +203,7 @@ struct api *api_new(const char *gadget_socket, struct library *lib, const struct
     a->library = lib;
     library_set_usage(lib, &(struct library_usage){a, image_in_use});
     library_set_listener(lib, on_image, a);
+    if (library_observe(lib, on_store, a, e) < 0) log_warning("%s; changes from elsewhere show when somebody looks", e->text);
     return a;
 }
 
@@ -210,6 +217,7 @@ void api_free(struct api *a)
 {
     if (!a) return;
     if (a->library) {
+        library_observe(a->library, NULL, NULL, NULL);
         library_set_listener(a->library, NULL, NULL);
         library_set_usage(a->library, &(struct library_usage){0});
     }

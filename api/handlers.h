@@ -23,7 +23,7 @@ extern api_handler api_get_image_content, api_head_image_content;
 extern api_opener api_put_image;
 
 /* stores.c */
-extern api_handler api_list_stores, api_get_store;
+extern api_handler api_list_stores, api_get_store, api_rescan_store;
 
 /* events_stream.c */
 extern api_handler api_stream_events;

@@ -9,13 +9,24 @@ void api_list_stores(struct api *a, attr_unused const struct api_request *rq, st
     api_json(rs, 200, json_pack("{s:o}", "stores", library_stores(a->library)));
 }
 
+static void answer(struct api_response *rs, json_t *store, const struct err *e)
+{
+    if (store)
+        api_json(rs, 200, store);
+    else
+        api_problem(rs, e);
+}
+
 /* GET /api/v1/stores/{store} */
 void api_get_store(struct api *a, const struct api_request *rq, struct api_response *rs)
 {
     struct err e;
-    json_t *store = library_store(a->library, rq->params[0], &e);
-    if (store)
-        api_json(rs, 200, store);
-    else
-        api_problem(rs, &e);
+    answer(rs, library_store(a->library, rq->params[0], &e), &e);
+}
+
+/* POST /api/v1/stores/{store}/rescan */
+void api_rescan_store(struct api *a, const struct api_request *rq, struct api_response *rs)
+{
+    struct err e;
+    answer(rs, library_rescan(a->library, rq->params[0], &e), &e);
 }

@@ -46,6 +46,7 @@ struct library *library_new(const struct store_list *stores, struct err *e)
 void library_free(struct library *l)
 {
     if (!l) return;
+    observer_free(l->observer);
     for (size_t i = 0; i < l->stores_count; i++) store_done(&l->stores[i]);
     look_cache_unref(l->looks);
     pthread_mutex_destroy(&l->lock);
@@ -120,11 +121,12 @@ void library_add_use(struct library *l, json_t *image)
 
 void library_notify(struct library *l, const json_t *image)
 {
+    if (!image || library_was_told(l, image)) return;
     pthread_mutex_lock(&l->lock);
     void (*changed)(void *, const json_t *) = l->changed;
     void *owner = l->changed_owner;
     pthread_mutex_unlock(&l->lock);
-    if (changed && image) changed(owner, image);
+    if (changed) changed(owner, image);
 }
 
 void library_notify_deleted(struct library *l, const struct library_place *place)

@@ -32,6 +32,16 @@ void library_set_usage(struct library *l, const struct library_usage *u);
 /* Called on each change with the image's JSON ({"name", "store", ..., "deleted": true} when it is gone). */
 void library_set_listener(struct library *l, void (*changed)(void *owner, const json_t *image), void *owner);
 
+/*
+ * Begins to notice what happens in the stores without the library (observer.h): image listeners hear of files that other
+ * programs put there, replaced or removed, and `changed` of stores that went, came back, or changed as a whole, with
+ * the store's JSON. NULL ends it; a call that is under way has then returned. Returns 0, or -1 with *e.
+ */
+int library_observe(struct library *l, void (*changed)(void *owner, const json_t *store), void *owner, struct err *e);
+
+/* Looks at the store again, and tells the listener. Returns the store's JSON as it is now, or NULL with *e. */
+json_t *library_rescan(struct library *l, const char *store, struct err *e);
+
 struct library_query {
     const char *store;  /* NULL: all stores */
     const char *search; /* part of the name, case-insensitive; NULL: any */

@@ -14,12 +14,26 @@
 #include "images/ingest.h"
 #include "images/library.h"
 #include "images/listing.h"
+#include "images/observer.h"
 #include "images/store.h"
 
 #define UPLOADS_MAX 16 /* under way at once: each has a thread, HASHER_PIECES pieces and four descriptors */
 
 /* ms; a request that asks all stores waits so long for the slowest, and then answers without it. */
 #define ALL_STORES_PATIENCE 3000
+
+/*
+ * A change that is our own is told by whoever made it, and seen by the observer as well, once or twice, in any order:
+ * the very same news within TOLD_FOR is told once. What does not fit here is told again, which does no harm.
+ */
+#define TOLD_MAX 32
+#define TOLD_FOR 2000 /* ms */
+
+struct told {
+    uint64_t what; /* a hash of the news; 0: free */
+    uint64_t place; /* of store and name */
+    msec until;    /* boot time */
+};
 
 struct library {
     struct store stores[STORES_MAX]; /* constant after library_new() */
@@ -29,6 +43,10 @@ struct library {
     struct library_usage usage;
     void (*changed)(void *owner, const json_t *image);
     void *changed_owner;
+    struct told told[TOLD_MAX];
+    struct observer *observer; /* NULL: not wanted */
+    void (*store_changed)(void *owner, const json_t *store);
+    void *store_changed_owner;
     struct look_cache *looks; /* NULL when out of memory; it does without */
     struct library_upload *uploads;
     size_t uploads_count;
@@ -56,6 +74,8 @@ struct library_use library_ask_use(struct library *l, const char *ref, const cha
 void library_add_use(struct library *l, json_t *image);
 
 void library_notify(struct library *l, const json_t *image);
+/* Whether the same was told just now; if not, it counts as told from now on. */
+bool library_was_told(struct library *l, const json_t *image);
 void library_notify_deleted(struct library *l, const struct library_place *place);
 
 /* ---- uploads under way (library_upload.c) ---- */

@@ -93,7 +93,7 @@ const HEAR = {
         orders.ended(op);
     },
     image: image => images.set(image),
-    store: () => quietly(loadStores()),
+    store: () => loadImages(),
     system: setSystem,
     host_ejected: event => drives.hostEjected(event),
 };

@@ -1,6 +1,7 @@
 """Server-sent events: what a listener is told, and how it goes on after a break."""
 import http.client
 import json
+import pathlib
 import queue
 import socket
 import threading
@@ -8,7 +9,7 @@ import threading
 import pytest
 from contract import PATIENCE, Client, check_component, host
 
-SCHEMAS = {"drive": "Drive", "operation": "Operation", "system": "System"}
+SCHEMAS = {"drive": "Drive", "operation": "Operation", "system": "System", "store": "Store"}
 
 
 class Listener:
@@ -115,6 +116,29 @@ def test_tells_of_images(api, listener):
     listener.until("image", lambda i: i["name"] == "b.iso" and i.get("complete"))
     api.delete("/api/v1/images/b.iso")
     listener.until("image", lambda i: i["name"] == "b.iso" and i.get("deleted") is True)
+
+
+def test_tells_of_what_others_put_into_a_store(api, listener, trayd):
+    listener.until("system")
+    store = pathlib.Path(trayd.store)
+    (store / "copied.iso").write_bytes(bytes(1 << 20))
+    listener.until("image", lambda i: i["name"] == "copied.iso" and i.get("size") == 1 << 20)
+    (store / "copied.iso").unlink()
+    listener.until("image", lambda i: i["name"] == "copied.iso" and i.get("deleted") is True)
+    (store / "sub").mkdir()
+    listener.until("store", lambda s: s["name"] == "main")
+    (store / "sub" / "below.iso").write_bytes(bytes(1 << 20))
+    listener.until("image", lambda i: i["store"] == "main/sub" and i["name"] == "below.iso")
+
+
+def test_a_store_that_goes_and_comes_back(api, listener, trayd):
+    listener.until("system")
+    store = pathlib.Path(trayd.store)
+    store.rename(store.with_name("away"))
+    assert listener.until("store")["attached"] is False
+    store.with_name("away").rename(store)
+    assert api.post("/api/v1/stores/main/rescan").json()["attached"]
+    assert listener.until("store")["attached"] is True
 
 
 def test_tells_that_the_host_ejected(api, trayd, listener):

@@ -256,6 +256,8 @@ def test_what_cannot_be_a_medium_yet(api, trayd):
 def test_a_file_that_nobody_looked_at(api, trayd):
     with open(os.path.join(trayd.store, "a.img"), "wb") as f:
         f.write(bytes(510) + b"\x55\xaa" + bytes(9))
+    trayd.restart()  # what appears while trayd runs is looked at
+    api = Client(trayd.url)
     assert api.get("/api/v1/images").json()["images"][0]["format"] is None
     image = api.get(IMAGES + "a.img").json()
     assert (image["format"], image["suggested_type"]) == ("disk", "disk")

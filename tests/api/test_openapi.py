@@ -52,6 +52,7 @@ def test_a_tour_of_every_operation(start_trayd):
         assert api.post("/api/v1/gadget/" + order).status_code == 200, order
     done = api.eject("cd0")
     assert api.get("/api/v1/audit").json()["entries"]
+    assert api.post("/api/v1/stores/main/rescan").json()["attached"]
     assert api.get("/api/v1/operations").json()["operations"]
     assert api.get("/api/v1/operations/" + done["id"]).status_code == 200
     waiting = wait_for_host(trayd, api)
