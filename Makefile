@@ -31,10 +31,11 @@ FLAGS_release := -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
 FLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 FLAGS_tsan := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
 FLAGS_coverage := -O0 -g --coverage
+FLAGS_faults := -O1 -g -DTRAYD_FAULTS
 FLAGS_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
 ifeq ($(FLAGS_$(VARIANT)),)
-$(error VARIANT must be release, asan, tsan, coverage or fuzz, not "$(VARIANT)")
+$(error VARIANT must be release, asan, tsan, coverage, faults or fuzz, not "$(VARIANT)")
 endif
 
 LIBS := -lmicrohttpd -ljansson -lconfig -lsqlite3 -lgnutls -lunistring -lcap -lpthread -lm
@@ -67,7 +68,7 @@ TOOL_SOURCES := $(wildcard tests/vm/*_tool.c)
 TOOLS := $(patsubst tests/vm/%.c,$(B)/tests/%,$(TOOL_SOURCES))
 
 .PHONY: all help
-all: $(PROGRAMS) ## build the two programs (VARIANT=release, asan, tsan or coverage)
+all: $(PROGRAMS) ## build the two programs (VARIANT=release, asan, tsan, coverage or faults)
 
 help: ## this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -149,6 +150,7 @@ run: need-run ## build, and run trayd: on this machine's UDC, or else in a virtu
 test: need-build need-test ## everything, from lint to real kernels in virtual machines
 	@$(MAKE) -s all $(TOOLS)
 	@$(MAKE) -s VARIANT=asan all
+	@$(MAKE) -s VARIANT=faults all build/faults/tests/build_tool
 	@tests/run_all.py
 
 unit: $(UNIT_TESTS) ## the unit tests of this VARIANT

@@ -44,20 +44,20 @@ static int begin(struct builder *b, const struct gadget_config *c, struct err *e
 
 static int take_down(struct builder *b, struct err *e)
 {
-    return build_tree_remove(b->dir, &b->found.tree, BUILD_TREE_ALL, e);
+    return build_tree_remove(b->dir, &b->found.tree, e);
 }
 
 /* Builds where nothing is. What cannot be finished does not stay. */
 static int make(struct builder *b, struct err *e)
 {
-    if (build_tree_make(b->dir, &b->plan, BUILD_TREE_ALL, e) == 0) return 0;
+    if (build_tree_make(b->dir, &b->plan, e) == 0) return 0;
     if (look(b, NULL) == 0) take_down(b, NULL);
     return -1;
 }
 
 static int repair(struct builder *b, struct err *e)
 {
-    if (b->verdict.completable && build_tree_make(b->dir, &b->plan, BUILD_TREE_ALL, NULL) == 0) return 0;
+    if (b->verdict.completable && build_tree_make(b->dir, &b->plan, NULL) == 0) return 0;
     if (look(b, e) < 0 || take_down(b, e) < 0) return -1;
     return make(b, e);
 }

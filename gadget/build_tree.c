@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/fault.h"
 #include "base/fd.h"
 
 static void step_path(const char *dir, const struct plan_step *s, char *ret, size_t size)
@@ -118,10 +119,10 @@ static int make_link(const char *dir, const char *path, const struct plan_step *
     return symlink(target, path) == 0 ? 0 : failed(e, "make the link", path, meaning_for_link(errno));
 }
 
-int build_tree_make(const char *dir, const struct plan *p, size_t limit, struct err *e)
+int build_tree_make(const char *dir, const struct plan *p, struct err *e)
 {
     char path[BUILD_TREE_PATH_MAX];
-    for (size_t i = 0; i < MIN(p->count, limit); i++) {
+    for (size_t i = 0; i < p->count; i++) {
         const struct plan_step *s = &p->steps[i];
         int result = 0;
         step_path(dir, s, path, sizeof path);
@@ -131,21 +132,21 @@ int build_tree_make(const char *dir, const struct plan *p, size_t limit, struct 
         case PLAN_LINK: result = make_link(dir, path, s, e); break;
         }
         if (result < 0) return -1;
+        FAULT_POINT("build.step");
     }
     return 0;
 }
 
-int build_tree_remove(const char *dir, const struct plan *tree, size_t limit, struct err *e)
+int build_tree_remove(const char *dir, const struct plan *tree, struct err *e)
 {
     char path[BUILD_TREE_PATH_MAX];
-    size_t removed = 0;
-    for (size_t i = tree->count; i-- > 0 && removed < limit;) {
+    for (size_t i = tree->count; i-- > 0;) {
         const struct plan_step *s = &tree->steps[i];
         if (s->kind == PLAN_VALUE) continue;
         step_path(dir, s, path, sizeof path);
         if ((s->kind == PLAN_LINK ? unlink(path) : rmdir(path)) < 0 && errno != ENOENT)
             return failed(e, "remove", path, errno == EBUSY ? "another program uses it" : "");
-        removed++;
+        FAULT_POINT("build.removed");
     }
     return 0;
 }

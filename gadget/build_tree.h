@@ -8,7 +8,6 @@
 
 #include "gadget/plan.h"
 
-#define BUILD_TREE_ALL SIZE_MAX
 #define BUILD_TREE_PATH_MAX 1024 /* mount point, gadget's name and a step's path at their longest */
 
 /*
@@ -18,8 +17,8 @@
  */
 int build_tree_read(const char *dir, const struct plan *wanted, struct plan_found *ret, struct err *e);
 
-/* Carries out those of the first `limit` steps that do not stand as planned already; each value is read back. */
-int build_tree_make(const char *dir, const struct plan *p, size_t limit, struct err *e);
+/* Carries out those steps that do not stand as planned already; each value is read back. */
+int build_tree_make(const char *dir, const struct plan *p, struct err *e);
 
-/* Removes what `tree` lists, from its end, `limit` things at most. The gadget must not be bound. */
-int build_tree_remove(const char *dir, const struct plan *tree, size_t limit, struct err *e);
+/* Removes what `tree` lists, from its end. The gadget must not be bound. */
+int build_tree_remove(const char *dir, const struct plan *tree, struct err *e);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/parse.h"
 #include "gadget/build.h"
@@ -100,7 +101,11 @@ static int write_udc(const struct gadget_config *c, const char *text)
     build_gadget_dir(c, path, sizeof path - sizeof "/UDC");
     strcat(path, "/UDC");
     cleanup_close int fd = open(path, O_WRONLY | O_CLOEXEC);
-    return fd < 0 ? -1 : fd_write_full(fd, text, strlen(text));
+    if (fd < 0) return -1;
+    FAULT_POINT("udc.write");
+    int result = fd_write_full(fd, text, strlen(text));
+    FAULT_POINT("udc.written");
+    return result;
 }
 
 static int bind_failed(const struct gadget_config *c, const char *udc, int errnum, struct err *e)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "gadget/profile.h"
@@ -77,6 +78,7 @@ static void on_result(void *owner, size_t drive, const struct engine_result *res
     struct daemon *d = owner;
     struct unit *u = &d->units[drive];
     struct engine_result r = *result;
+    FAULT_POINT("result.arrived");
     if (r.ticket == TICKET_NOBODY) return;
     if (r.ticket == TICKET_REATTACH) {
         u->reattach_seen_known = r.medium_known;
@@ -147,6 +149,7 @@ static void on_started(struct daemon *d, const struct gadget_result *r)
 static void on_gadget(void *owner, const struct gadget_result *r)
 {
     struct daemon *d = owner;
+    FAULT_POINT("gadget.arrived");
     if (r->order == GADGET_START)
         on_started(d, r);
     else
@@ -157,6 +160,7 @@ static void on_link(void *owner, const struct engine_link *l)
 {
     struct daemon *d = owner;
     msec now = clock_boot_ms();
+    FAULT_POINT("link.arrived");
     /* Only an unbound time that was seen counts: a gadget that is bound at our start may have been so all the while. */
     bool held = l->bound && d->unbound_since && now - d->unbound_since >= d->config->reattach_hold;
     d->link = *l;

@@ -3,6 +3,7 @@
  */
 #include "gadget/daemon_parts.h"
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "gadget/socket.h"
 #include "gadget/state_file.h"
@@ -32,7 +33,9 @@ static void tell_operations(struct daemon *d, size_t drive)
     for (struct operation *op = operations_first(d->operations); op; op = op->next) {
         if (!op->untold || op->drive != drive) continue;
         op->untold = false;
+        FAULT_POINT("operation.tell");
         gadget_socket_tell(d->socket, "operation", view_operation(d, op));
+        FAULT_POINT("operation.told");
     }
 }
 
@@ -102,7 +105,9 @@ static void act(struct unit *u, const struct drive_action *a)
             return;
         }
     }
+    FAULT_POINT("order.give");
     d->engine->class->order(d->engine, u->index, &o);
+    FAULT_POINT("order.given");
 }
 
 void daemon_release_deferred(struct daemon *d)
@@ -236,7 +241,9 @@ static void break_io(struct unit *u)
     struct daemon *d = u->daemon;
     static const char *const how[] = {[BREAK_BY_ATTRIBUTE] = "break_io", [BREAK_BY_SIGNAL] = "SIGUSR1"};
     struct operation *op = u->machine.queue_len ? operations_by_key(d->operations, u->machine.queue[0].rq.op) : NULL;
+    FAULT_POINT("break.begin");
     u->broke = d->engine->class->break_io(d->engine, u->index, &u->break_error);
+    FAULT_POINT("break.done");
     if (u->broke == BREAK_NOT)
         log_warning("%s: %s", u->config->name, u->break_error.text);
     else

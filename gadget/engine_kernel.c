@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "gadget/build.h"
 
@@ -100,8 +101,12 @@ static int make_function(struct kernel_engine *k, size_t drive, struct err *e)
 enum engine_break kernel_break(struct engine *e, size_t drive, struct err *err)
 {
     struct kernel_engine *k = (struct kernel_engine *)e;
-    if (!k->drives[drive].has_break_io)
-        return probe_interrupt(k->probe, build_function_index(e->config, drive), err) == 0 ? BREAK_BY_SIGNAL : BREAK_NOT;
+    if (!k->drives[drive].has_break_io) {
+        FAULT_POINT("signal.send");
+        int sent = probe_interrupt(k->probe, build_function_index(e->config, drive), err);
+        FAULT_POINT("signal.sent");
+        return sent == 0 ? BREAK_BY_SIGNAL : BREAK_NOT;
+    }
     if (!k->breaker) k->breaker = make_worker(k, "worker that breaks I/O", NULL, shortest_patience(e->config), NULL, err);
     struct task *t = k->breaker ? task_new(k, WORK_BREAK, drive, kernel_ignore_answer) : NULL;
     if (!t) return BREAK_NOT;

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "base/fault.h"
 #include "gadget/build.h"
 #include "gadget/image.h"
 #include "gadget/sim.h"

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "base/fd.h"
 #include "gadget/image.h"
 
@@ -33,7 +34,10 @@ static int write_attribute(const char *dir, const char *name, const char *value)
     char path[ATTRIBUTE_PATH_MAX];
     cleanup_close int fd = open(attribute_path(dir, name, path), O_WRONLY | O_TRUNC | O_CLOEXEC);
     if (fd < 0) return errno;
-    return write(fd, value, strlen(value)) < 0 ? errno : 0;
+    FAULT_POINT("lun.write");
+    int errnum = write(fd, value, strlen(value)) < 0 ? errno : 0;
+    FAULT_POINT("lun.written");
+    return errnum;
 }
 
 static int read_attribute(const char *dir, const char *name, char *ret, size_t size, struct err *e)

@@ -11,6 +11,7 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "gadget/daemon.h"
 
@@ -153,6 +154,7 @@ int main(int argc, char **argv)
     int status = read_options(argc, argv, &o);
     if (status >= 0) return status;
     log_init("trayd-gadget", (enum log_level)o.log_level);
+    FAULT_POINT("start");
     static struct gadget_config config; /* static: 100 KB */
     if (gadget_config_load(o.config, &config, &e) < 0) {
         log_error("%s", e.text);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/log.h"
 
@@ -87,11 +88,13 @@ void state_file_save(struct daemon *d)
     char path[STORE_PATH_MAX + 16];
     struct err e;
     path_of(d, path);
+    FAULT_POINT("state.write");
     if (fd_replace_file(path, text, strlen(text), false, &e) < 0) {
         log_error("%s", e.text);
         free(text);
         return;
     }
+    FAULT_POINT("state.written");
     free(d->saved_state);
     d->saved_state = text;
 }

@@ -6,6 +6,7 @@
 #include <sys/file.h>
 #include <sys/prctl.h>
 
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/parse.h"
 #include "gadget/worker.h"
@@ -77,9 +78,12 @@ _Noreturn void worker_child_run(const struct worker_spec *spec, int socket, pid_
     while (packet_receive(CHILD_SOCKET, &head, request, spec->request_size, fds) == 1) {
         int ret_fds[PACKET_FDS_MAX] = {-1, -1};
         memset(answer, 0, spec->answer_size);
+        FAULT_POINT("worker.begin");
         spec->serve(spec->context, request, fds, answer, ret_fds);
+        FAULT_POINT("worker.end");
         int sent = packet_send(CHILD_SOCKET, WORKER_SAYS_ANSWER, 0, answer, spec->answer_size, ret_fds);
         packet_close(ret_fds);
+        FAULT_POINT("worker.answered");
         packet_close(fds); /* after the answer: closing may be what hangs */
         if (sent < 0) break;
     }

@@ -1,5 +1,5 @@
 # The gadget in configfs, on a real kernel: made, adopted, repaired, refused, taken down.
-# run: --no-trayd --file build/release/tests/build_tool:/usr/bin/build_tool
+# run: --no-trayd --file build/faults/tests/build_tool:/usr/bin/build_tool
 # shellcheck shell=sh
 
 default=/etc/trayd/trayd.conf
@@ -98,8 +98,20 @@ sed 's/udc = ""/udc = "not_there.0"/' /tmp/all.conf >/tmp/unbound.conf
 build_tool /tmp/all.conf steps >/tmp/steps
 count=$(wc -l </tmp/steps)
 
+mkdir /tmp/faults
+
+# Killed at the COUNTth passage of the point; 0 is before it began.
+killed_at() { # POINT COUNT CONFIG ORDER
+    [ "$2" -gt 0 ] || return 0
+    echo "$1 $2 self" >/tmp/faults/order
+    TRAYD_FAULTS=/tmp/faults build_tool "$3" "$4"
+    killed_status=$?
+    [ $killed_status = 137 ] || echo "not killed at $1 $2, but ended with $killed_status"
+    [ $killed_status = 137 ]
+}
+
 repairs_after() { # steps done
-    build_tool /tmp/unbound.conf stop-after "$1" || return 1
+    killed_at build.step "$1" /tmp/unbound.conf start || return 1
     case $1 in
     0) left=nothing ;;
     "$count") left=as_planned ;;
@@ -109,7 +121,7 @@ repairs_after() { # steps done
 }
 
 repairs_after_removing() { # things removed
-    build_tool /tmp/unbound.conf stop-removal-after "$1" || return 1
+    killed_at build.removed "$1" /tmp/unbound.conf remove || return 1
     answers /tmp/unbound.conf start "found=[a-z_]* bound=0" && answers /tmp/unbound.conf start "found=as_planned bound=0"
 }
 
@@ -131,7 +143,7 @@ build_tool /tmp/unbound.conf start >/dev/null
 check "killed after removing each of $things things: the next start repairs" after_each repairs_after_removing 1 "$things"
 
 half_of_an_older_configuration() {
-    build_tool $default stop-after 12 && answers /tmp/all.conf start "found=half_built bound=1" &&
+    killed_at build.step 12 $default start && answers /tmp/all.conf start "found=half_built bound=1" &&
         answers /tmp/all.conf start "found=as_planned bound=1"
 }
 build_tool /tmp/all.conf remove >/dev/null
