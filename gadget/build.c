@@ -80,7 +80,7 @@ static int start(struct builder *b, struct gadget_result *ret)
     }
     if (ret->found == FOUND_NOTHING && make(b, &ret->err) < 0) return -1;
     if (ret->found == FOUND_HALF_BUILT && repair(b, &ret->err) < 0) return -1;
-    if (!udc[0]) return 0;
+    if (!udc[0] || ret->order == GADGET_START_UNBOUND) return 0;
     if (build_udc_bind(b->c, udc, &ret->err) < 0) return -1;
     ret->bound = true;
     return 0;
@@ -128,6 +128,11 @@ static void carry_out(const struct gadget_config *c, enum gadget_order order,
 void build_start(const struct gadget_config *c, struct gadget_result *ret)
 {
     carry_out(c, GADGET_START, start, ret);
+}
+
+void build_start_unbound(const struct gadget_config *c, struct gadget_result *ret)
+{
+    carry_out(c, GADGET_START_UNBOUND, start, ret);
 }
 
 void build_bind(const struct gadget_config *c, struct gadget_result *ret)

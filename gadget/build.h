@@ -12,6 +12,9 @@
 /* As GADGET_START in engine.h: looks, then builds, completes, adopts or refuses; binds where a UDC is there. */
 void build_start(const struct gadget_config *c, struct gadget_result *ret);
 
+/* The same, but what is not bound is not bound by it. */
+void build_start_unbound(const struct gadget_config *c, struct gadget_result *ret);
+
 /* Binds the gadget to the configured or the first UDC; ok and bound where it is bound already. */
 void build_bind(const struct gadget_config *c, struct gadget_result *ret);
 

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/fault.h"
 #include "base/fd.h"
 #include "gadget/client.h"
 #include "gadget/profile.h"
@@ -114,8 +115,9 @@ struct daemon *daemon_new(const struct gadget_config *c, struct loop *l, const c
     d->loop = l;
     d->units_len = c->drives_count;
     d->images = images_new(&c->stores);
+    d->outcomes = json_array();
     d->operations = d->images ? operations_new(d->images, GADGET_OPERATIONS_KEPT) : NULL;
-    if (!d->operations) {
+    if (!d->operations || !d->outcomes) {
         err_set(e, ERR_UNAVAILABLE, "Out of memory");
         daemon_free(d);
         return NULL;
@@ -132,7 +134,9 @@ struct daemon *daemon_new(const struct gadget_config *c, struct loop *l, const c
         daemon_free(d);
         return NULL;
     }
-    d->engine->class->gadget(d->engine, GADGET_START);
+    FAULT_POINT("gadget.give");
+    d->engine->class->gadget(d->engine, d->attachment == ATTACHMENT_WANTED ? GADGET_START : GADGET_START_UNBOUND);
+    FAULT_POINT("gadget.given");
     return d;
 }
 
@@ -143,6 +147,7 @@ void daemon_free(struct daemon *d)
     if (d->engine) d->engine->class->free(d->engine);
     operations_free(d->operations);
     images_free(d->images);
+    json_decref(d->outcomes);
     free(d->saved_state);
     free(d);
 }

@@ -44,6 +44,15 @@ struct unit {                      /* a drive with all that belongs to it */
     bool untold;                   /* its evidence has changed since */
     char resumed[OPERATION_ID_LEN + 1]; /* operation of an earlier process, to be ended when the kernel was seen */
     enum drive_do resumed_doing;
+    bool resumed_writable;         /* the medium that was in then */
+    bool host_is_new;              /* the host has enumerated the gadget anew since this process began */
+};
+
+/* Whether the gadget is to be bound. What is not, stays so over a restart: nobody asked for an enumeration. */
+enum attachment {
+    ATTACHMENT_WANTED,
+    ATTACHMENT_PAUSED,             /* a reattach is under way; whoever comes next must end it */
+    ATTACHMENT_ENDED,              /* by a person's order, until the next one */
 };
 
 struct daemon {
@@ -61,7 +70,12 @@ struct daemon {
     enum gadget_found found;
     char differences[1024];
     struct err start_error;        /* of GADGET_START */
+    enum attachment attachment;
     msec unbound_since;            /* boot time; 0: bound */
+    msec bind_ordered;             /* boot time at which binding was begun; 0: it is not under way */
+    bool link_seen;                /* by this process */
+    json_t *outcomes;              /* of operations that an earlier process ended, as it would have told them */
+    bool outcomes_unheard;
     char *saved_state;             /* the state file as last written */
     struct gadget_socket *socket;
 };

@@ -133,6 +133,8 @@ static void on_started(struct daemon *d, const struct gadget_result *r)
         daemon_tell_system(d);
         return;
     }
+    if (r->bound) d->attachment = ATTACHMENT_WANTED;
+    if (d->attachment == ATTACHMENT_PAUSED) reattach_resume(d);
     bool was_there = r->found == FOUND_AS_PLANNED || r->found == FOUND_DIFFERENT;
     if (was_there && !d->incarnation[0]) assume_the_worst(d);
     if (!was_there || !d->incarnation[0]) new_incarnation(d);
@@ -150,7 +152,7 @@ static void on_gadget(void *owner, const struct gadget_result *r)
 {
     struct daemon *d = owner;
     FAULT_POINT("gadget.arrived");
-    if (r->order == GADGET_START)
+    if (r->order == GADGET_START || r->order == GADGET_START_UNBOUND)
         on_started(d, r);
     else
         reattach_result(d, r);
@@ -161,18 +163,23 @@ static void on_link(void *owner, const struct engine_link *l)
     struct daemon *d = owner;
     msec now = clock_boot_ms();
     FAULT_POINT("link.arrived");
-    /* Only an unbound time that was seen counts: a gadget that is bound at our start may have been so all the while. */
-    bool held = l->bound && d->unbound_since && now - d->unbound_since >= d->config->reattach_hold;
+    /* Only an unbound time that was seen counts: a gadget that is bound at our start may have been so all the while,
+     * unless an earlier process had written down when it would bind. */
+    msec unbound_until = d->bind_ordered ? d->bind_ordered : d->link_seen ? now : d->unbound_since;
+    bool held = l->bound && d->unbound_since && unbound_until - d->unbound_since >= d->config->reattach_hold;
     d->link = *l;
+    d->link_seen = true;
     if (l->bound)
-        d->unbound_since = 0;
+        d->unbound_since = d->bind_ordered = 0;
     else if (!d->unbound_since)
         d->unbound_since = now;
     for (size_t i = 0; i < d->units_len; i++) {
         struct drive_event ev = {.kind = DRIVE_LINK, .attached = l->bound, .host_present = l->bound && l->configured};
         daemon_feed(&d->units[i], &ev);
         struct drive_event seen = {.kind = DRIVE_REENUMERATED};
-        if (held) daemon_feed(&d->units[i], &seen);
+        if (!held) continue;
+        d->units[i].host_is_new = true;
+        daemon_feed(&d->units[i], &seen);
     }
     daemon_tell_system(d);
     reattach_look(d);

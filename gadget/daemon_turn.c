@@ -34,7 +34,8 @@ static void tell_operations(struct daemon *d, size_t drive)
         if (!op->untold || op->drive != drive) continue;
         op->untold = false;
         FAULT_POINT("operation.tell");
-        gadget_socket_tell(d->socket, "operation", view_operation(d, op));
+        bool heard = gadget_socket_tell(d->socket, "operation", view_operation(d, op));
+        if (heard) op->unheard = false;
         FAULT_POINT("operation.told");
     }
 }
@@ -150,7 +151,7 @@ static void finish_operations(struct unit *u, const struct drive_output *out, ms
 static bool was_taking_medium(const struct unit *u)
 {
     return u->resumed_doing == DO_ASK || u->resumed_doing == DO_FORCE || u->resumed_doing == DO_SIGNAL ||
-           u->resumed_doing == DO_SYNC;
+           u->resumed_doing == DO_SYNC || u->resumed_doing == DO_REATTACH;
 }
 
 /* The medium is another one than before this turn. */
@@ -268,6 +269,7 @@ void daemon_turn(struct unit *u, struct drive_event *ev, struct drive_output *ou
     if (u->machine.generation != generation) medium_changed(u, out, now);
     finish_operations(u, out, now);
     note_queue(u, now);
+    if (u->machine.stuck && !u->machine.observed) resume_operation(u); /* nobody is kept waiting for longer */
     if (!was_observed && u->machine.observed) {
         resume_operation(u);
         u->resumed_doing = DO_NOTHING; /* what comes now is this process's own doing */
@@ -299,20 +301,33 @@ static void resume_operation(struct unit *u)
     struct daemon *d = u->daemon;
     struct operation *op = u->resumed[0] ? operations_by_id(d->operations, u->resumed) : NULL;
     const struct drive_medium *m = &u->machine.medium;
+    enum drive_do doing = u->resumed_doing;
     u->resumed[0] = '\0';
     if (!op) return;
+    op->untold = true;
+    if (!u->machine.observed) {
+        err_set(&op->err, ERR_INTERRUPTED, "trayd-gadget was restarted during this operation; the drive is stuck, and "
+                "what became of it is not known yet");
+        operations_finish(d->operations, op, OP_FAILED, clock_boot_ms());
+        return;
+    }
     bool done = op->rq.action == OP_EJECT ? m->image == 0 : m->image == op->rq.image && m->readonly == op->rq.readonly;
-    if ((u->resumed_doing == DO_FORCE || u->resumed_doing == DO_SIGNAL) && m->image == 0) op->facts |= FACT_FORCED;
+    if ((doing == DO_FORCE || doing == DO_SIGNAL || doing == DO_REATTACH) && m->image == 0) op->facts |= FACT_FORCED;
+    if (doing == DO_REATTACH && u->host_is_new) op->facts |= FACT_REATTACHED;
+    if (m->image == 0 && (doing == DO_SYNC || u->resumed_writable)) op->facts |= FACT_NOT_DURABLE; /* nobody synced it */
     if (u->machine.stale_host) op->facts |= FACT_STALE_HOST;
+    if (done && (doing == DO_INSERT || doing == DO_SWAP)) {
+        snprintf(u->medium.by, sizeof u->medium.by, "%s", op->by);
+        u->medium.inserted_real = clock_real_ms();
+    }
     if (!done)
         err_set(&op->err, ERR_INTERRUPTED, "trayd-gadget was restarted during this operation; the drive is %s now",
                 m->image ? "loaded" : "empty");
     operations_finish(d->operations, op, done ? OP_DONE : OP_FAILED, clock_boot_ms());
-    op->untold = true;
 }
 
 /* A call that may have taken a writable medium was under way: whether the host still wrote is not known. */
 void daemon_doubt_the_host(struct unit *u, bool was_writable, bool empty)
 {
-    if (was_taking_medium(u) && was_writable && empty) u->machine.stale_host = true;
+    if (was_taking_medium(u) && was_writable && empty && !u->host_is_new) u->machine.stale_host = true;
 }

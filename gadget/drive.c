@@ -202,6 +202,14 @@ static void settle_late(struct turn *t, enum drive_do what, const struct drive_m
     if (!t->ev->result.medium_known) t->d->observe_wanted = true;
 }
 
+/* A call of which nobody knows what it did. If it took a writable medium, that was not seen to be done in peace. */
+static void doubt(struct drive *d, enum drive_do what)
+{
+    bool takes = what == DO_ASK || what == DO_FORCE || what == DO_SIGNAL;
+    if (takes && d->medium.image && !d->medium.readonly) d->stale_host = true;
+    if (takes || what == DO_INSERT || what == DO_SWAP) d->observe_wanted = true;
+}
+
 static void on_result(struct turn *t)
 {
     struct drive *d = t->d;
@@ -213,7 +221,10 @@ static void on_result(struct turn *t)
 
     d->outstanding = DO_NOTHING;
     d->stuck = false;
-    if (r->medium_known) drive_observe_medium(t, &r->medium);
+    if (r->medium_known)
+        drive_observe_medium(t, &r->medium);
+    else
+        doubt(d, what);
     bool left = before.image && !d->medium.image;
     if (was_stuck) {
         settle_late(t, what, &before);

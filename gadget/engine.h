@@ -48,7 +48,7 @@ struct engine_result {
 
 enum engine_break { BREAK_BY_ATTRIBUTE, BREAK_BY_SIGNAL, BREAK_NOT };
 
-enum gadget_order { GADGET_START, GADGET_BIND, GADGET_UNBIND, GADGET_REMOVE };
+enum gadget_order { GADGET_START, GADGET_START_UNBOUND, GADGET_BIND, GADGET_UNBIND, GADGET_REMOVE };
 
 enum gadget_found { FOUND_NOTHING, FOUND_AS_PLANNED, FOUND_HALF_BUILT, FOUND_DIFFERENT, FOUND_FOREIGN };
 
@@ -56,7 +56,7 @@ struct gadget_result {
     enum gadget_order order;
     bool ok;
     struct err err;
-    enum gadget_found found;    /* GADGET_START: what was there */
+    enum gadget_found found;    /* GADGET_START, GADGET_START_UNBOUND: what was there */
     bool bound;                 /* a UDC is bound now */
     char differences[1024];     /* GADGET_START with FOUND_DIFFERENT: one a line */
 };
@@ -117,6 +117,7 @@ struct engine {
  * GADGET_START looks at what is there: nothing or half built -> builds and binds; as planned -> adopts, with no write
  * and no re-enumeration; different -> adopts what it can and lists the differences; foreign -> refuses. Where no UDC
  * has appeared yet it builds, answers ok with bound = false, and binds by itself when one appears (sink->link tells).
+ * GADGET_START_UNBOUND does the same but for binding: what is unbound stays so until GADGET_BIND.
  */
 struct engine *engine_kernel_new(const struct gadget_config *c, struct loop *l, const struct engine_sink *s, struct err *e);
 /* A host and a kernel in memory, driven through the unix socket `control` (docs/simulation.md). */

@@ -10,6 +10,7 @@
 #include "gadget/build.h"
 
 #define BIND_RETRY 100  /* ms: "add" is said before the controller can be bound (usb_add_gadget() in udc/core.c) */
+#define DEATHS_MAX 3    /* of workers over one order for the gadget; each is found as far as the one before it has come */
 #define BIND_TRIES 6    /* each waits twice as long: 6 s in all */
 
 struct task *task_new(struct kernel_engine *k, enum work_kind kind, size_t drive, worker_done_fn *done)
@@ -196,6 +197,10 @@ static void gadget_done(struct worker_job *job, enum worker_end end, const void 
     struct task *t = task_of(job);
     struct kernel_engine *k = t->k;
     struct gadget_result result = {.order = t->work.order};
+    if (end == WORKER_DIED && ++t->deaths < DEATHS_MAX) {
+        worker_submit(k->gadget, &t->job);
+        return;
+    }
     free(t);
     if (end == WORKER_CANCELLED) return;
     if (end == WORKER_ANSWERED) {

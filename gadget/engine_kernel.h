@@ -69,6 +69,8 @@ struct task {                    /* a job with its request */
     uint32_t serial;             /* WATCH: of the image */
     enum watch_sort sort;
     bool quiet;                  /* SYNC: nobody asked */
+    unsigned deaths;             /* GADGET, LUN: of workers over it */
+    enum drive_do died_doing;    /* LUN: what the one that died was to do; since then it is only observed */
     struct work work;
 };
 

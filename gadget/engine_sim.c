@@ -3,8 +3,10 @@
  * socket plays the host (docs/simulation.md).
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -15,11 +17,20 @@
 
 #define ORDER_TAKES 2     /* ms; so that nothing comes back from inside the call that gave it */
 #define LINE_MAX_BYTES 256
+#define KERNEL_SUFFIX ".kernel"
+
+/* What outlives the process where a file was made for it: the simulated kernel, and the host. */
+struct sim_kernel {
+    bool built;                     /* there is a gadget */
+    bool bound, configured;
+    unsigned enumerations;          /* by the host */
+    struct sim_lun luns[DRIVES_MAX];
+};
 
 struct sim_drive {
     struct engine_sim *sim;
     size_t index;
-    struct sim_lun lun;
+    struct sim_lun *lun;            /* in the kernel */
     struct engine_order order;      /* outstanding; what == DO_NOTHING: none */
     char store_path[STORE_PATH_MAX], name[1024]; /* of an OPEN */
     struct engine_medium opened;
@@ -31,6 +42,7 @@ struct sim_drive {
 struct engine_sim {
     struct engine engine;
     struct sim_drive drives[DRIVES_MAX];
+    struct sim_kernel *kernel;
     struct engine_link link;
     struct gadget_result gadget;    /* to be reported */
     struct loop_timer gadget_done;
@@ -51,7 +63,7 @@ static bool function_hangs(const struct engine_sim *s, size_t drive)
 {
     for (size_t i = 0; i < s->engine.config->drives_count; i++)
         if (build_function_index(s->engine.config, i) == build_function_index(s->engine.config, drive) &&
-            s->drives[i].lun.hang != SIM_HANG_NOT)
+            s->drives[i].lun->hang != SIM_HANG_NOT)
             return true;
     return false;
 }
@@ -76,12 +88,14 @@ static void on_order_done(struct loop_timer *t, msec now)
     struct engine_result r = {.what = d->order.what, .ticket = d->order.ticket};
     bool in_store = r.what == DO_OPEN || r.what == DO_SYNC;
     if (!in_store && function_hangs(s, d->index)) return; /* until the host command "hang off" */
-    sim_run(&d->lun, now);
+    sim_run(d->lun, now);
+    FAULT_POINT("sim.order");
     if (r.what == DO_OPEN)
         open_image(s, d->index, &r);
     else if (r.what != DO_SYNC)
-        sim_order(&d->lun, &d->order, &d->opened, s->engine.config->forced_eject == FORCED_EJECT_AUTO, &r);
+        sim_order(d->lun, &d->order, &d->opened, s->engine.config->forced_eject == FORCED_EJECT_AUTO, &r);
     d->order.what = DO_NOTHING;
+    FAULT_POINT("sim.ordered");
     s->engine.sink.result(s->engine.sink.owner, d->index, &r);
 }
 
@@ -105,17 +119,25 @@ static void tell_link(struct engine_sim *s)
 static void set_link(struct engine_sim *s, bool bound, bool configured)
 {
     s->link = (struct engine_link){.bound = bound, .configured = configured};
+    if (configured && !s->kernel->configured) s->kernel->enumerations++;
+    s->kernel->bound = bound;
+    s->kernel->configured = configured;
     strcpy(s->link.udc, "simulated_udc.0");
     strcpy(s->link.state, configured ? "configured" : "not attached");
     strcpy(s->link.speed, configured ? "high-speed" : "UNKNOWN");
-    for (size_t i = 0; !configured && i < s->engine.config->drives_count; i++) sim_disconnect(&s->drives[i].lun);
+    for (size_t i = 0; !configured && i < s->engine.config->drives_count; i++) sim_disconnect(s->drives[i].lun);
 }
 
 static void on_gadget_done(struct loop_timer *t, attr_unused msec now)
 {
     struct engine_sim *s = t->owner;
-    bool bind = s->gadget.order == GADGET_START || s->gadget.order == GADGET_BIND;
-    set_link(s, bind, bind);
+    enum gadget_order order = s->gadget.order;
+    bool was = s->kernel->bound, bind = order == GADGET_START || order == GADGET_BIND || (order == GADGET_START_UNBOUND && was);
+    FAULT_POINT("sim.gadget");
+    s->gadget.found = s->kernel->built ? FOUND_AS_PLANNED : FOUND_NOTHING;
+    s->kernel->built = order != GADGET_REMOVE;
+    set_link(s, bind, bind && (!was || s->kernel->configured));
+    FAULT_POINT("sim.gadgeted");
     s->gadget.ok = true;
     s->gadget.bound = bind;
     tell_link(s);
@@ -125,7 +147,7 @@ static void on_gadget_done(struct loop_timer *t, attr_unused msec now)
 static void order_gadget(struct engine *e, enum gadget_order order)
 {
     struct engine_sim *s = sim_of(e);
-    s->gadget = (struct gadget_result){.order = order, .found = FOUND_NOTHING};
+    s->gadget = (struct gadget_result){.order = order};
     loop_timer_set(e->loop, &s->gadget_done, clock_boot_ms() + ORDER_TAKES);
 }
 
@@ -134,7 +156,7 @@ static void take_sample(struct engine *e, size_t drive, struct engine_sample *re
     struct engine_sim *s = sim_of(e);
     *ret = (struct engine_sample){.known = true, .waiting_for = WAITING_NOTHING};
     for (size_t i = 0; i < e->config->drives_count; i++) {
-        struct sim_lun *l = &s->drives[i].lun;
+        struct sim_lun *l = s->drives[i].lun;
         if (build_function_index(e->config, i) != build_function_index(e->config, drive)) continue;
         if (i != drive) ret->shared = true;
         sim_run(l, clock_boot_ms());
@@ -173,7 +195,7 @@ static enum engine_break break_io(struct engine *e, size_t drive, struct err *er
         return BREAK_NOT;
     }
     for (size_t i = 0; i < e->config->drives_count; i++)
-        if (s->drives[i].lun.hang == SIM_HANG_HOST) s->drives[i].lun.hang = SIM_HANG_NOT;
+        if (s->drives[i].lun->hang == SIM_HANG_HOST) s->drives[i].lun->hang = SIM_HANG_NOT;
     kick(s);
     return BREAK_BY_SIGNAL;
 }
@@ -212,7 +234,7 @@ static int control_drive(struct engine_sim *s, struct sim_drive *d, const char *
     bool left;
     msec now = clock_boot_ms();
     if (!s->link.configured && needs_link(verb, argument)) return err_set(e, ERR_GADGET_DETACHED, "the host has no such drive");
-    if (sim_host(&d->lun, verb, argument, now, &left, e) < 0) return -1;
+    if (sim_host(d->lun, verb, argument, now, &left, e) < 0) return -1;
     if (left) sink->closed(sink->owner, d->index);
     if (d->armed && (strstr(verb, "read") || strstr(verb, "writ"))) {
         d->armed = false;
@@ -223,7 +245,7 @@ static int control_drive(struct engine_sim *s, struct sim_drive *d, const char *
     return 0;
 }
 
-/* "link configured", "state DRIVE", or "VERB DRIVE [ARGUMENT]". */
+/* "enumerations", "link configured", "state DRIVE", or "VERB DRIVE [ARGUMENT]". */
 static void control(struct engine_sim *s, char *line, char *answer, size_t size)
 {
     char *save, *verb = strtok_r(line, " \n", &save);
@@ -233,8 +255,12 @@ static void control(struct engine_sim *s, char *line, char *answer, size_t size)
     struct sim_drive *d = NULL;
     for (size_t i = 0; subject && i < s->engine.config->drives_count; i++)
         if (strcmp(s->engine.config->drives[i].name, subject) == 0) d = &s->drives[i];
+    if (verb && strcmp(verb, "enumerations") == 0) {
+        snprintf(answer, size, "ok %u\n", s->kernel->enumerations);
+        return;
+    }
     if (d && strcmp(verb, "state") == 0) {
-        describe(s, &d->lun, answer, size);
+        describe(s, d->lun, answer, size);
         return;
     }
     if (subject && strcmp(verb, "link") == 0)
@@ -274,6 +300,23 @@ static int listen_on(struct engine_sim *s, const char *path, struct err *e)
     return 0;
 }
 
+/* ---- a kernel that outlives us ----------------------------------------------------------------------------------- */
+
+/* Memory, or the file CONTROL.kernel where somebody has made one, be it empty. */
+static int map_kernel(struct engine_sim *s, const char *control_path, struct err *e)
+{
+    char path[sizeof s->path + sizeof KERNEL_SUFFIX];
+    int flags = MAP_SHARED | MAP_ANONYMOUS;
+    snprintf(path, sizeof path, "%s" KERNEL_SUFFIX, control_path);
+    cleanup_close int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (fd >= 0) flags = MAP_SHARED;
+    if (fd >= 0 && ftruncate(fd, sizeof *s->kernel) < 0) return err_set_errno(e, ERR_INTERNAL, errno, "Cannot write %s", path);
+    void *kernel = mmap(NULL, sizeof *s->kernel, PROT_READ | PROT_WRITE, flags, fd, 0);
+    if (kernel == MAP_FAILED) return err_set_errno(e, ERR_INTERNAL, errno, "No memory for the simulated kernel");
+    s->kernel = kernel;
+    return 0;
+}
+
 /* ---- life -------------------------------------------------------------------------------------------------------- */
 
 static void free_engine(struct engine *e)
@@ -286,6 +329,7 @@ static void free_engine(struct engine *e)
         close(s->fd);
         unlink(s->path);
     }
+    if (s->kernel) munmap(s->kernel, sizeof *s->kernel);
     free(s);
 }
 
@@ -304,11 +348,16 @@ struct engine *engine_sim_new(const struct gadget_config *c, struct loop *l, con
     }
     s->engine = (struct engine){.class = &class, .config = c, .sink = *sink, .loop = l};
     s->fd = -1;
+    for (size_t i = 0; i < DRIVES_MAX; i++) s->drives[i].opened_fd = -1;
+    if (map_kernel(s, control_path, e) < 0) {
+        free_engine(&s->engine);
+        return NULL;
+    }
     for (size_t i = 0; i < DRIVES_MAX; i++) {
         s->drives[i].sim = s;
         s->drives[i].index = i;
-        s->drives[i].opened_fd = -1;
-        s->drives[i].lun.sector = c->drives[i].type == DRIVE_CDROM ? 2048 : 512;
+        s->drives[i].lun = &s->kernel->luns[i];
+        s->drives[i].lun->sector = c->drives[i].type == DRIVE_CDROM ? 2048 : 512;
         loop_timer_init(&s->drives[i].done, on_order_done, &s->drives[i]);
     }
     loop_timer_init(&s->gadget_done, on_gadget_done, s);

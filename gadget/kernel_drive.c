@@ -205,11 +205,46 @@ static struct engine_result died(const struct task *t)
     return r;
 }
 
+static struct lun_image lun_image_of(const struct kernel_image *image)
+{
+    return (struct lun_image){.fd = -1, .device = image->device, .inode = image->inode, .size = image->size};
+}
+
+/* How far a worker had come when it died is not known, but for what the kernel shows: another one looks. */
+static void look_after_death(struct kernel_drive *d, struct task *t)
+{
+    t->died_doing = t->work.lun.what;
+    t->work.lun.what = DO_OBSERVE;
+    t->work.lun.known = lun_image_of(&d->current);
+    t->work.lun.image = lun_image_of(&d->next);
+    t->job.fds[0] = duplicate(d->next.fd);
+    t->job.fds[1] = duplicate(d->current.fd);
+    worker_submit(kernel_function_of(d->k, d->index)->worker, &t->job);
+}
+
+/* The answer to the order that the dead worker had: an error, unless the image is in. */
+static void came_to_light(const struct kernel_drive *d, enum drive_do what, struct engine_result *r)
+{
+    bool puts_in = what == DO_INSERT || what == DO_SWAP;
+    r->what = what;
+    if (puts_in && r->medium_known && r->medium.present && d->next.fd >= 0 && r->medium.device == d->next.device &&
+        r->medium.inode == d->next.inode)
+        return;
+    if (what == DO_OBSERVE) return;
+    r->outcome = OUTCOME_ERROR;
+    err_set(&r->err, ERR_INTERNAL, "The process that should \"%s\" died", drive_do_names[what]);
+}
+
 static void lun_done(struct worker_job *job, enum worker_end end, const void *answer, int fds[PACKET_FDS_MAX])
 {
     struct task *t = task_of(job);
     struct kernel_drive *d = &t->k->drives[t->drive];
+    if (end == WORKER_DIED && t->deaths++ == 0) {
+        look_after_death(d, t);
+        return;
+    }
     struct engine_result r = end == WORKER_ANSWERED ? ((const struct work_answer *)answer)->result : died(t);
+    if (t->died_doing != DO_NOTHING) came_to_light(d, t->died_doing, &r);
     free(t);
     if (end == WORKER_CANCELLED) return;
     take_note(d, r.what, &r, fds);
@@ -243,11 +278,6 @@ static void synced(struct worker_job *job, enum worker_end end, const void *answ
     struct engine_result r = end == WORKER_ANSWERED ? ((const struct work_answer *)answer)->result : died(t);
     free(t);
     if (end != WORKER_CANCELLED) deliver(d, &r);
-}
-
-static struct lun_image lun_image_of(const struct kernel_image *image)
-{
-    return (struct lun_image){.fd = -1, .device = image->device, .inode = image->inode, .size = image->size};
 }
 
 static struct worker *prepare_lun(struct kernel_drive *d, struct task *t, const struct engine_order *o)

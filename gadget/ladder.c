@@ -363,7 +363,7 @@ void ladder_result(struct turn *t, enum drive_do what, bool medium_left)
     } else if (what == DO_FORCE) {
         force_was_busy(t, op);
     } else if (what == DO_SIGNAL) {
-        if (r->outcome == OUTCOME_ERROR) signal_was_not_sent(d, op);
+        if (r->code == ERR_FORCED_UNAVAILABLE) signal_was_not_sent(d, op);
         wait_in(t, op, PHASE_GAP, t->now + DRIVE_GAP_LOOK); /* one signal for one decision: what is left is the reattach */
     } else if (what == DO_OPEN) {
         if (d->medium.image) {

@@ -181,6 +181,7 @@ void operations_finish(struct operations *o, struct operation *op, enum op_state
 {
     operation_step_end(op, op->err.code ? err_name(op->err.code) : "done", now);
     op->state = state;
+    op->unheard = true;
     op->phase = PHASE_FINISHED;
     op->finished_real = clock_real_ms();
     if (!op->started_real) op->started_real = op->finished_real;

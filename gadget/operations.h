@@ -38,6 +38,7 @@ struct operation {
     struct operation_step steps[OPERATION_STEPS_MAX];
     size_t steps_len;
     bool untold;                   /* clients have not heard of its newest state */
+    bool unheard;                  /* it is finished, and no client has that yet: the state file keeps it */
     enum op_phase phase;           /* as last seen, to make steps of the waiting phases */
     struct operation *next;        /* newest first */
 };

@@ -1,6 +1,8 @@
 #include "gadget/reattach.h"
 
+#include "base/fault.h"
 #include "gadget/daemon.h"
+#include "gadget/state_file.h"
 
 #define DRAIN_MAX 15000  /* ms; longer than any stuck_after of the default, so that a drive is `stuck` before this ends */
 #define EJECT_MAX 5000   /* ms; with no host an eject takes no time: longer means storage, and the host is not kept waiting */
@@ -70,11 +72,25 @@ static void enter(struct daemon *d, enum reattach_state state, msec for_ms)
     loop_timer_set(d->loop, &d->reattach.timer, for_ms == MSEC_NEVER ? MSEC_NEVER : clock_boot_ms() + for_ms);
 }
 
+/* Written down before it is begun: whoever comes after us must neither leave the gadget unbound nor bind it for nothing. */
+static void order_gadget(struct daemon *d, enum gadget_order order, enum attachment attachment)
+{
+    enter(d, order == GADGET_BIND ? REATTACH_BINDING : REATTACH_UNBINDING, MSEC_NEVER);
+    d->attachment = attachment;
+    d->bind_ordered = order == GADGET_BIND ? clock_boot_ms() : 0;
+    state_file_save(d);
+    FAULT_POINT("gadget.give");
+    d->engine->class->gadget(d->engine, order);
+    FAULT_POINT("gadget.given");
+}
+
 static void unbind_or_bind(struct daemon *d)
 {
+    static const enum attachment wanted[] = {[REATTACH_FULL] = ATTACHMENT_PAUSED,
+                                             [REATTACH_ONLY_DETACH] = ATTACHMENT_ENDED,
+                                             [REATTACH_ONLY_ATTACH] = ATTACHMENT_WANTED};
     bool bind = d->reattach.order == REATTACH_ONLY_ATTACH;
-    enter(d, bind ? REATTACH_BINDING : REATTACH_UNBINDING, MSEC_NEVER);
-    d->engine->class->gadget(d->engine, bind ? GADGET_BIND : GADGET_UNBIND);
+    order_gadget(d, bind ? GADGET_BIND : GADGET_UNBIND, wanted[d->reattach.order]);
 }
 
 void reattach_look(struct daemon *d)
@@ -112,7 +128,19 @@ static void hold(struct daemon *d)
     r->ejecting = r->eject != NO_DRIVE;
     r->bind_at = clock_boot_ms() + d->config->reattach_hold;
     enter(d, REATTACH_HOLDING, d->config->reattach_hold + (r->ejecting ? EJECT_MAX : 0));
-    if (r->ejecting) d->engine->class->order(d->engine, r->eject, &eject);
+    if (!r->ejecting) return;
+    FAULT_POINT("pause.give");
+    d->engine->class->order(d->engine, r->eject, &eject);
+    FAULT_POINT("pause.given");
+}
+
+void reattach_resume(struct daemon *d)
+{
+    struct reattach *r = &d->reattach;
+    msec now = clock_boot_ms();
+    *r = (struct reattach){.timer = r->timer, .order = REATTACH_FULL, .eject = NO_DRIVE};
+    r->bind_at = MAX(now, (d->unbound_since ? d->unbound_since : now) + d->config->reattach_hold);
+    enter(d, REATTACH_HOLDING, r->bind_at - now);
 }
 
 void reattach_ejected(struct daemon *d)
@@ -126,8 +154,7 @@ static void on_timer(struct loop_timer *t, attr_unused msec now)
     struct daemon *d = t->owner;
     struct err e = {0};
     if (d->reattach.state == REATTACH_HOLDING) {
-        enter(d, REATTACH_BINDING, MSEC_NEVER);
-        d->engine->class->gadget(d->engine, GADGET_BIND);
+        order_gadget(d, GADGET_BIND, ATTACHMENT_PAUSED);
     } else if (d->reattach.state == REATTACH_SETTLING) {
         finish(d, &e); /* bound, and no host has come: it is off, or unplugged */
     } else if (d->reattach.state == REATTACH_DRAINING) {
@@ -139,11 +166,17 @@ static void on_timer(struct loop_timer *t, attr_unused msec now)
 void reattach_result(struct daemon *d, const struct gadget_result *r)
 {
     struct reattach *a = &d->reattach;
-    if (!r->ok)
+    bool binding = a->state == REATTACH_BINDING;
+    bool ok = r->ok || d->link.bound == binding; /* what the controller shows counts, whoever died over it */
+    bool paused = ok && !binding && a->order == REATTACH_FULL;
+    if (binding) d->bind_ordered = 0;
+    if (!paused && (d->link.bound || a->order != REATTACH_ONLY_DETACH)) d->attachment = ATTACHMENT_WANTED;
+    state_file_save(d);
+    if (!ok)
         finish(d, &r->err);
-    else if (a->state == REATTACH_UNBINDING && a->order == REATTACH_FULL)
+    else if (paused)
         hold(d);
-    else if (a->state == REATTACH_BINDING)
+    else if (binding)
         enter(d, REATTACH_SETTLING, SETTLE_MAX);
     else
         finish(d, &(struct err){0});

@@ -36,6 +36,8 @@ void reattach_init(struct daemon *d);
  * calls done() later, or -1 with *e. */
 int reattach_begin(struct daemon *d, enum reattach_order order, size_t for_drive, bool eject, bool allow_collateral,
                    reattach_done *done, void *owner, struct err *e);
+/* Ends one that an earlier process began: holds what is left of the pause, and binds. */
+void reattach_resume(struct daemon *d);
 bool reattach_under_way(const struct daemon *d);
 void reattach_look(struct daemon *d);                                  /* an action has ended, or the link changed */
 void reattach_ejected(struct daemon *d);                               /* the order with TICKET_REATTACH came back */

@@ -46,20 +46,21 @@ static void close_client(struct client *c)
 }
 
 /* A client that does not read is let go: it will come back and say hello, and then knows all again. */
-static void send_text(struct client *c, const char *text)
+static bool send_text(struct client *c, const char *text)
 {
-    if (send(c->fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) return;
+    if (send(c->fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) return true;
     log_warning("a client of the gadget's socket does not read its messages (%s); it is disconnected", strerror(errno));
     close_client(c);
+    return false;
 }
 
-static void answer(struct client *c, int64_t id, const char *member, json_t *body)
+static bool answer(struct client *c, int64_t id, const char *member, json_t *body)
 {
     cleanup_json json_t *message = json_object();
     json_put_int(message, "id", id);
     json_put(message, member, body);
     cleanup_free char *text = json_write(message, false);
-    if (text) send_text(c, text);
+    return text && send_text(c, text);
 }
 
 static void answer_error(struct client *c, int64_t id, const struct err *e, const struct drive_evidence *evidence)
@@ -73,23 +74,25 @@ static void answer_error(struct client *c, int64_t id, const struct err *e, cons
 
 /* ---- events ------------------------------------------------------------------------------------------------------ */
 
-void gadget_socket_announce(struct gadget_socket *s, const char *kind, json_t *message)
+bool gadget_socket_announce(struct gadget_socket *s, const char *kind, json_t *message)
 {
+    bool heard = false;
     cleanup_json json_t *owned = message;
     json_put_text(owned, "event", kind);
     cleanup_free char *text = NULL;
     for (size_t i = 0; s && i < GADGET_CLIENTS_MAX; i++) {
         if (s->clients[i].fd < 0 || !s->clients[i].hello) continue;
         if (!text) text = json_write(owned, false);
-        if (text) send_text(&s->clients[i], text);
+        if (text && send_text(&s->clients[i], text)) heard = true;
     }
+    return heard;
 }
 
-void gadget_socket_tell(struct gadget_socket *s, const char *kind, json_t *body)
+bool gadget_socket_tell(struct gadget_socket *s, const char *kind, json_t *body)
 {
     json_t *message = json_object();
     json_put(message, kind, body);
-    gadget_socket_announce(s, kind, message);
+    return gadget_socket_announce(s, kind, message);
 }
 
 /* ---- requests ---------------------------------------------------------------------------------------------------- */
@@ -108,11 +111,16 @@ static void do_hello(struct client *c, int64_t id)
     for (size_t i = 0; i < d->units_len; i++) json_array_append_new(drives, view_drive(d, i, clock_boot_ms()));
     for (const struct operation *op = operations_first(d->operations); op; op = op->next)
         json_array_insert_new(operations, 0, view_operation(d, op));
+    json_t *earlier = json_copy(d->outcomes);
+    json_array_extend(earlier, operations);
+    json_decref(operations);
     json_put(ok, "system", view_system(d));
     json_put(ok, "drives", drives);
-    json_put(ok, "operations", operations);
+    json_put(ok, "operations", earlier);
     c->hello = true;
-    answer(c, id, "ok", ok);
+    if (!answer(c, id, "ok", ok)) return;
+    for (struct operation *op = operations_first(d->operations); op; op = op->next) op->unheard = false;
+    d->outcomes_unheard = false;
 }
 
 static void on_order_done(void *owner, const struct err *e)

@@ -13,8 +13,9 @@ struct gadget_socket;
 struct gadget_socket *gadget_socket_new(struct daemon *d, struct err *e);
 void gadget_socket_free(struct gadget_socket *s); /* NULL is fine */
 
-/* Sends {"event": kind, kind: body} to every client that said hello. Takes body. `s` may be NULL: nobody listens yet. */
-void gadget_socket_tell(struct gadget_socket *s, const char *kind, json_t *body);
+/* Sends {"event": kind, kind: body} to every client that said hello. Takes body. `s` may be NULL: nobody listens yet.
+ * Returns whether one has it: what is in its socket stays there when we die. */
+bool gadget_socket_tell(struct gadget_socket *s, const char *kind, json_t *body);
 
 /* The same for a message that is complete but for its "event". Takes it. */
-void gadget_socket_announce(struct gadget_socket *s, const char *kind, json_t *message);
+bool gadget_socket_announce(struct gadget_socket *s, const char *kind, json_t *message);

@@ -6,6 +6,8 @@
 #include "base/fault.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "gadget/client.h"
+#include "gadget/view.h"
 
 #define STATE_FILE_MAX (1 << 20) /* 16 drives with full queues and long names */
 #define STATE_VERSION 1
@@ -35,7 +37,7 @@ static json_t *medium_json(const struct unit *u, const struct images *images)
     return m;
 }
 
-static json_t *operation_json(const struct daemon *d, const struct operation *op)
+static json_t *operation_json(const struct daemon *d, const struct operation *op, unsigned facts)
 {
     const struct image_ref *ref = images_ref(d->images, op->rq.image);
     json_t *o = json_object();
@@ -48,6 +50,7 @@ static json_t *operation_json(const struct daemon *d, const struct operation *op
     json_put_flag(o, "readonly", op->rq.readonly);
     json_put_text(o, "store", ref ? ref->store : "");
     json_put_text(o, "name", ref ? ref->name : "");
+    json_put_int(o, "facts", facts);
     return o;
 }
 
@@ -61,12 +64,25 @@ static json_t *drive_json(struct daemon *d, const struct unit *u)
     /* Until the kernel was seen, what an earlier process was doing is what its state may come from. */
     json_put_int(drive, "doing", u->machine.observed ? u->machine.outstanding : u->resumed_doing);
     json_put(drive, "medium", medium_json(u, d->images));
+    const struct operation *resumed = u->resumed[0] ? operations_by_id(d->operations, u->resumed) : NULL;
+    if (resumed) json_array_append_new(queue, operation_json(d, resumed, resumed->facts));
     for (size_t i = 0; i < u->machine.queue_len; i++) {
         const struct operation *op = operations_by_key(d->operations, u->machine.queue[i].rq.op);
-        if (op) json_array_append_new(queue, operation_json(d, op));
+        if (op) json_array_append_new(queue, operation_json(d, op, u->machine.queue[i].facts));
     }
     json_put(drive, "operations", queue);
     return drive;
+}
+
+/* Finished, and not heard of by trayd: oldest first. */
+static json_t *outcomes_json(const struct daemon *d)
+{
+    json_t *outcomes = d->outcomes_unheard ? json_copy(d->outcomes) : json_array();
+    size_t earlier = json_array_size(outcomes);
+    for (const struct operation *op = operations_first(d->operations); op; op = op->next)
+        if (op->unheard) json_array_insert_new(outcomes, earlier, view_operation(d, op));
+    while (json_array_size(outcomes) > GADGET_OPERATIONS_KEPT) json_array_remove(outcomes, 0);
+    return outcomes;
 }
 
 void state_file_save(struct daemon *d)
@@ -76,7 +92,10 @@ void state_file_save(struct daemon *d)
     json_put_int(state, "version", STATE_VERSION);
     json_put_text(state, "boot_id", d->boot_id);
     json_put_text(state, "incarnation", d->incarnation);
+    json_put_int(state, "attachment", d->attachment);
     json_put_int(state, "unbound_since", d->unbound_since);
+    json_put_int(state, "bind_ordered", d->bind_ordered);
+    json_put(state, "outcomes", outcomes_json(d));
     for (size_t i = 0; i < d->units_len; i++) json_put(drives, d->units[i].config->name, drive_json(d, &d->units[i]));
     json_put(state, "drives", drives);
 
@@ -134,6 +153,7 @@ static void load_operation(struct daemon *d, struct unit *u, const json_t *o, bo
     if (!op) return;
     op->accepted_real = json_int(o, "accepted_real", 0);
     op->started_real = json_int(o, "started_real", 0);
+    op->facts = (unsigned)json_int(o, "facts", 0);
     if (first) {
         snprintf(u->resumed, sizeof u->resumed, "%s", id);
     } else {
@@ -150,8 +170,19 @@ static void load_drive(struct daemon *d, struct unit *u, const json_t *drive)
     u->resumed_doing = doing > DO_NOTHING && doing <= DO_SIGNAL /* the last */ ? (enum drive_do)doing : DO_NOTHING;
     const json_t *medium = json_object_get(drive, "medium"), *op;
     if (json_is_object(medium)) load_medium(d, u, medium);
+    u->resumed_writable = u->machine.medium.image && !u->machine.medium.readonly;
     size_t i;
     json_array_foreach(json_object_get(drive, "operations"), i, op) load_operation(d, u, op, i == 0);
+}
+
+static void load_outcomes(struct daemon *d, const json_t *outcomes)
+{
+    size_t i;
+    json_t *outcome;
+    json_array_foreach(outcomes, i, outcome)
+        if (json_text(outcome, "id")[0] && json_array_size(d->outcomes) < GADGET_OPERATIONS_KEPT)
+            json_array_append(d->outcomes, outcome);
+    d->outcomes_unheard = json_array_size(d->outcomes) > 0;
 }
 
 bool state_file_load(struct daemon *d)
@@ -167,7 +198,11 @@ bool state_file_load(struct daemon *d)
     if (!state || json_int(state, "version", 0) != STATE_VERSION || strcmp(json_text(state, "boot_id"), d->boot_id) != 0)
         return false;
     snprintf(d->incarnation, sizeof d->incarnation, "%s", json_text(state, "incarnation"));
+    int64_t attachment = json_int(state, "attachment", ATTACHMENT_WANTED);
+    d->attachment = attachment == ATTACHMENT_PAUSED || attachment == ATTACHMENT_ENDED ? (enum attachment)attachment : ATTACHMENT_WANTED;
     d->unbound_since = json_int(state, "unbound_since", 0);
+    d->bind_ordered = json_int(state, "bind_ordered", 0);
+    load_outcomes(d, json_object_get(state, "outcomes"));
     for (size_t i = 0; i < d->units_len; i++) {
         const json_t *drive = json_object_get(json_object_get(state, "drives"), d->units[i].config->name);
         if (drive) load_drive(d, &d->units[i], drive);

@@ -37,6 +37,7 @@ static void serve_gadget(const struct gadget_config *c, enum gadget_order order,
 {
     static void (*const build[])(const struct gadget_config *, struct gadget_result *) = {
         [GADGET_START] = build_start,
+        [GADGET_START_UNBOUND] = build_start_unbound,
         [GADGET_BIND] = build_bind,
         [GADGET_UNBIND] = build_unbind,
         [GADGET_REMOVE] = build_remove,

@@ -75,6 +75,15 @@ static inline struct fixture *fixture_new(const char *gadget, const char *drive)
     return f;
 }
 
+/* From the next start on the simulated kernel outlives the daemon. */
+static inline void fixture_keep_kernel(const struct fixture *f)
+{
+    char path[FIXTURE_PATH_MAX];
+    int fd = open(fixture_path(f, "host.sock.kernel", path), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    assert_true(fd >= 0);
+    close(fd);
+}
+
 /* A daemon begins; what it finds of an earlier one has been read, and nothing was done yet. */
 static inline struct daemon *fixture_start(struct fixture *f)
 {
@@ -96,10 +105,36 @@ static inline void fixture_stop(struct fixture *f)
     f->loop = NULL;
 }
 
+/* The state file as it is now; the caller's. */
+static inline char *fixture_state(const struct fixture *f)
+{
+    const size_t max = 1 << 20;
+    char path[FIXTURE_PATH_MAX], *text = malloc(max);
+    assert_non_null(text);
+    assert_true(fd_read_text(fixture_path(f, "gadget.state", path), text, max) > 0);
+    return text;
+}
+
+/* Killed when the state file was `state`, which it takes, and begun again: the next one has done nothing yet. */
+static inline void fixture_killed_at(struct fixture *f, char *state)
+{
+    char path[FIXTURE_PATH_MAX];
+    struct err e;
+    fixture_stop(f);
+    assert_int_equal(fd_replace_file(fixture_path(f, "gadget.state", path), state, strlen(state), false, &e), 0);
+    free(state);
+    fixture_start(f);
+}
+
+static inline void fixture_kill(struct fixture *f)
+{
+    fixture_killed_at(f, fixture_state(f));
+}
+
 static inline void fixture_free(struct fixture *f)
 {
     static const char *const files[] = {"images/a.iso", "images/b.iso", "images/d.img", "images/e.img", "images", "trayd.conf",
-                                        "gadget.state", "gadget.state.new"};
+                                        "gadget.state", "gadget.state.new", "host.sock.kernel"};
     char path[FIXTURE_PATH_MAX];
     fixture_stop(f);
     for (size_t i = 0; i < ARRAY_LEN(files); i++) remove(fixture_path(f, files[i], path));
@@ -140,16 +175,22 @@ static inline void fixture_ready(struct fixture *f)
 }
 
 /* The simulated host (docs/simulation.md). */
-static inline void fixture_host(struct fixture *f, const char *command)
+static inline void fixture_host_says(struct fixture *f, const char *command, char *answer, size_t size)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
-    char answer[256] = "";
+    memset(answer, 0, size);
     fixture_path(f, "host.sock", a.sun_path);
     cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
     assert_int_equal(send(fd, command, strlen(command), MSG_NOSIGNAL), (ssize_t)strlen(command));
-    until(f, recv(fd, answer, sizeof answer - 1, MSG_DONTWAIT) > 0);
+    until(f, recv(fd, answer, size - 1, MSG_DONTWAIT) > 0);
     if (strncmp(answer, "ok", 2) != 0) fail_msg("%s: %s", command, answer);
+}
+
+static inline void fixture_host(struct fixture *f, const char *command)
+{
+    char answer[256];
+    fixture_host_says(f, command, answer, sizeof answer);
 }
 
 /* ---- requests ---------------------------------------------------------------------------------------------------- */

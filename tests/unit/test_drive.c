@@ -8,6 +8,7 @@
  *   cancel N, force N         a client changes operation N
  *   ok, busy, error CODE      the result of the action under way; "ok" does to the medium what was asked for,
  *   ok-but-in, ok-but-ro      ... these say so, and the medium is still there, or cannot be written to
+ *   error CODE unread         ... and what the kernel shows could not be read
  *   late-ok                   the result of an action that the machine has given up
  *   +MS                       time passes
  *   writes, reads             the host does; "unseen" and "seen": its counters cannot be read, and can again
@@ -142,6 +143,21 @@ static const struct scenario scenarios[] = {
      {{"eject 1 forced patience=5000", "ask"}, {"storage-stops", "-"}, {"busy", "-"}, {"+5000", "failed 1 medium_in_use"}}},
     {"one signal for one decision", "1 ro no-force signal",
      {{"eject 1 forced", "ask"}, {"busy", "signal"}, {"busy", "-"}, {"+20", "failed 1 medium_in_use"}}},
+
+    /* ---- a call of which nobody knows what it did ---- */
+    {"is looked into", "1 ro",
+     {{"eject 1 forced", "force"}, {"error internal unread", "failed 1 internal observe"}, {"ok", "-"}, {"look", "loaded"}}},
+    {"and may have robbed the host of a writable medium", "2 rw",
+     {{"eject 1 forced", "force"}, {"leaves", "-"}, {"error internal unread", "failed 1 internal observe"}, {"ok", "host-ejected"},
+      {"look", "empty stale"}}},
+    {"so may a question, which a write can overtake", "2 rw",
+     {{"eject 1", "ask"}, {"error internal unread", "failed 1 internal observe"}, {"look", "loaded stale"}}},
+    {"a signal that may have been sent leaves a quarantine", "1 ro no-force signal",
+     {{"eject 1 forced", "ask"}, {"stops", "-"}, {"busy", "-"}, {"+1500", "signal"}, {"error internal", "-"}, {"leaves", "observe"},
+      {"ok", "done 1 broke host-ejected"}, {"look", "quarantine"}}},
+    {"one that was not sent leaves none", "1 ro no-force signal",
+     {{"eject 1 forced", "ask"}, {"stops", "-"}, {"busy", "-"}, {"+1500", "signal"}, {"error forced_eject_unavailable", "-"},
+      {"leaves", "observe"}, {"ok", "done 1 host-ejected"}, {"look", "empty"}}},
 
     /* ---- policy ---- */
     {"a CD that is locked and not read is released after patience", "1 ro",
@@ -362,7 +378,7 @@ static void read_result(struct bench *b, const struct words *w, struct drive_res
     *r = (struct drive_result){
         .ticket = a->ticket, .outcome = well ? OUTCOME_OK : has(w, "busy") ? OUTCOME_BUSY : OUTCOME_ERROR,
         .code = has(w, "error") ? err_from_name(w->word[1]) : ERR_NONE, .medium = b->kernel,
-        .medium_known = a->what != DO_OPEN && a->what != DO_SYNC && a->what != DO_REATTACH};
+        .medium_known = a->what != DO_OPEN && a->what != DO_SYNC && a->what != DO_REATTACH && !has(w, "unread")};
 }
 
 static void host_does(struct bench *b, const struct words *w)

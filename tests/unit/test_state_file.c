@@ -123,7 +123,7 @@ static void an_eject_that_worked_is_done_after_all(void **state attr_unused)
     assert_string_equal(op->by, "ann");
     until(f, operation_is_finished(op));
     assert_int_equal(op->state, OP_DONE);
-    assert_int_equal(op->facts, FACT_FORCED | FACT_STALE_HOST);
+    assert_int_equal(op->facts, FACT_FORCED | FACT_STALE_HOST | FACT_NOT_DURABLE); /* nobody has synced it */
     assert_true(unit(USB0)->machine.stale_host);
 }
 
