@@ -134,7 +134,7 @@ $(B)/record: $(B)/tests/fuzz/record.o $(B)/images.a $(B)/base.a
 
 # ---- running, testing, installing --------------------------------------------------------------------------------
 
-.PHONY: run test unit lint fuzz vm model install uninstall clean need-build need-run need-test
+.PHONY: run test unit lint fuzz vm faults model install uninstall clean need-build need-run need-test for-guests
 
 need-build need-run need-test: need-%:
 	@tests/need $*
@@ -148,9 +148,8 @@ run: need-run ## build, and run trayd: on this machine's UDC, or else in a virtu
 	else exec tests/vm/appliance --bin $(B); fi
 
 test: need-build need-test ## everything, from lint to real kernels in virtual machines
-	@$(MAKE) -s all $(TOOLS)
+	@$(MAKE) -s for-guests
 	@$(MAKE) -s VARIANT=asan all
-	@$(MAKE) -s VARIANT=faults all build/faults/tests/build_tool
 	@tests/run_all.py
 
 unit: $(UNIT_TESTS) ## the unit tests of this VARIANT
@@ -162,8 +161,15 @@ lint: ## the static checks
 fuzz: ## the fuzzers of the parsers, a minute each
 	@tests/fuzz/run 60
 
-vm: all $(TOOLS) ## the tests on real kernels alone
+vm: for-guests ## the tests on real kernels alone
 	@tests/run_all.py vm
+
+faults: for-guests ## kill trayd-gadget at every step there is, simulated and on real kernels; takes hours
+	@tests/run_all.py faults
+
+# What the guest scripts run: the programs, their tools, and the build that can be killed at each fault point.
+for-guests: all $(TOOLS)
+	@$(MAKE) -s VARIANT=faults all build/faults/tests/build_tool
 
 model: $(B)/tests/test_drive_model ## the model checker with three operations at a time; takes minutes and gigabytes
 	TRAYD_MODEL_OPS=3 $(B)/tests/test_drive_model

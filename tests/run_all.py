@@ -17,6 +17,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LOGS = os.path.join(ROOT, "build", "test-logs")
 SKIPPED = 77
 KERNELS = ("6.1", "6.12")
+FAULTS = "tests/vm/scripts/faults.sh"
+WHOLE_SWEEP = 7200  # s; a bound on hanging
+ON_DEMAND = ("faults",)  # stages that run only when they are named: they take hours
 TAIL = 40  # lines shown of a failed command
 
 # How a runner tells its counts: (pattern, group of passed, failed, skipped); sums over all matches.
@@ -44,6 +47,12 @@ def guest_scripts():
         yield name[:-3], " ".join(options).split() + [path]
 
 
+def fault_cases():
+    """The cases of the sweep over all fault points; each has a guest of its own there."""
+    with open(os.path.join(ROOT, FAULTS), encoding="utf-8") as f:
+        return " ".join(re.findall(r'^cases_\w+="(.*)"$', f.read(), re.M)).split()
+
+
 def stages():
     python = "/usr/bin/python3"
     yield "lint", [("lint", ["tests/lint/run"])]
@@ -56,6 +65,10 @@ def stages():
     for name, arguments in guest_scripts():
         vm += [(f"vm-{kernel}-{name}", ["tests/vm/run", "--kernel", kernel] + arguments) for kernel in KERNELS]
     yield "vm", vm
+    yield "faults", [("faults-simulation", ["env", "TRAYD_FAULTS_WHOLE=1", python, "-m", "pytest", "-q", "tests/api/test_faults.py"])] + [
+        (f"faults-{kernel}-{case}", ["tests/vm/run", "--kernel", kernel, "--no-trayd", "--bin", "build/faults",
+                                     "--timeout", str(WHOLE_SWEEP), FAULTS, "all", case])
+        for case in fault_cases() for kernel in KERNELS]
 
 
 def run(name, command):
@@ -104,13 +117,15 @@ def main():
     for stage, commands in stages():
         if wanted and stage not in wanted and not any(name in wanted for name, _ in commands):
             continue
+        if not wanted and stage in ON_DEMAND and "--list" not in sys.argv:
+            continue
         if stage not in wanted and wanted:
             commands = [c for c in commands if c[0] in wanted]
         if "--list" in sys.argv:
             print("\n".join(f"{stage:6} {name}" for name, _ in commands))
             continue
         # Guests have one processor each, so two go side by side; the other stages use both by themselves.
-        with concurrent.futures.ThreadPoolExecutor(max_workers=2 if stage == "vm" else 1) as pool:
+        with concurrent.futures.ThreadPoolExecutor(max_workers=2 if stage in ("vm", "faults") else 1) as pool:
             for job in concurrent.futures.as_completed([pool.submit(run, *c) for c in commands]):
                 report(job.result())
                 for what, n in job.result()[2].items():

@@ -18,8 +18,7 @@ config=/etc/trayd/trayd.conf
 export TRAYD_FAULTS=$faults
 mkdir $faults
 
-for name in a.iso b.iso; do dd if=/dev/urandom of=$images/$name bs=1M count=4 status=none; done
-for name in d.img e.img by.img; do dd if=/dev/urandom of=$images/$name bs=1M count=2 status=none; done
+for name in a.iso b.iso d.img e.img by.img; do dd if=/dev/urandom of=$images/$name bs=1M count=1 status=none; done
 chown trayd: $images/*
 sed -i 's/reattach_hold = ".*"/reattach_hold = "500 ms"/' $config
 drives() { # KEYS of each
@@ -68,7 +67,7 @@ stop_host() {
     busy=
 } 2>/dev/null
 rest() {
-    rm -f $faults/order $faults/deaths
+    rm -f $faults/order
     stop_host
     wait_for 60 is_ready || return 1
     bound || api POST /api/v1/gadget/attach
@@ -113,23 +112,25 @@ stick() { put_in usb0 d.img '"readonly": false'; }
 
 the_case() {
     drive=cd0 target='' may='' robs=no breaks=no
-    outcome="state.write state.written order.give order.given lun.write lun.written worker.end result.arrived operation.tell"
     case $1 in
-    insert) drive=usb0 target=d.img points="state.written order.given lun.written*2 lun.written*3 result.arrived*3" ;;
-    eject) points="state.written lun.write lun.written operation.tell operation.told" ;;
-    locked) points="state.written lun.written result.arrived" ;;
-    forced) points=$outcome ;;
-    stick) drive=usb0 robs=yes points="$outcome worker.answered" ;;
-    replace) target=b.iso points="lun.written*1 result.arrived*2 lun.written*4" ;;
-    swap) target=b.iso points="lun.write lun.written" ;;
-    breaks) drive=usb0 robs=yes breaks=yes points="break.begin signal.send signal.sent break.done lun.written result.arrived state.written*3 operation.tell" ;;
-    signal) points="signal.send signal.sent lun.written" ;;
-    signal_breaks) drive=usb0 robs=yes breaks=yes points="state.written signal.send signal.sent lun.write lun.written result.arrived operation.tell" ;;
+    insert) drive=usb0 target=d.img points="state.written lun.written*3" ;;
+    eject) points="lun.write operation.told" ;;
+    locked) points="result.arrived" ;;
+    forced) points="order.given lun.written" ;;
+    stick) drive=usb0 robs=yes points="state.written lun.written result.arrived operation.tell" ;;
+    replace) target=b.iso points="lun.written" ;;
+    swap) target=b.iso points="lun.written" ;;
+    breaks) drive=usb0 robs=yes breaks=yes points="signal.sent lun.written result.arrived operation.tell" ;;
+    held) drive=usb0 robs=yes breaks=yes points="break.begin" ;;
+    signal) points="signal.send signal.sent" ;;
+    signal_breaks) drive=usb0 robs=yes breaks=yes points="signal.send signal.sent lun.written result.arrived" ;;
     by_reattach) drive=usb0 robs=yes may=reattach
-        points="gadget.give gadget.given udc.write udc.written gadget.arrived pause.give pause.given lun.written gadget.give*2 udc.write*2 udc.written*2 gadget.arrived*2 operation.tell" ;;
-    insert_reattach) drive=usb0 target=e.img robs=yes may=reattach points="udc.written gadget.give*2 udc.written*2 lun.written*3" ;;
-    reattach) drive=usb0 may=reattach points="gadget.give udc.written gadget.arrived gadget.give*2 udc.written*2" ;;
-    detach) drive=usb0 may=detach points="gadget.give udc.write udc.written gadget.arrived" ;;
+        points="gadget.give udc.written pause.give lun.written udc.written*2 gadget.arrived*2" ;;
+    insert_reattach) drive=usb0 target=e.img robs=yes may=reattach points="gadget.give*2 lun.written*3" ;;
+    reattach) drive=usb0 may=reattach points="udc.written" ;;
+    build) drive=usb0 points="build.step*9 udc.written build.step*14,build.step*5" ;;
+    removal) drive=usb0 points="build.removed*5" ;;
+    detach) drive=usb0 may=detach points="gadget.give udc.written" ;;
     esac
 }
 before_insert() { :; }
@@ -148,6 +149,8 @@ before_swap() { read_only_cd; }
 begin_swap() { put cd0 '{"image": "b.iso", "swap": "direct"}'; }
 before_breaks() { stick && host_stops usb0; }
 begin_breaks() { take usb0; }
+before_held() { before_breaks; }
+begin_held() { begin_breaks; }
 before_signal() { read_only_cd && host lock cd0; }
 begin_signal() { take cd0; }
 before_signal_breaks() { stick && host_writes usb0; }
@@ -166,6 +169,12 @@ begin_detach() { ask POST /api/v1/gadget/detach --json '{"allow_collateral": tru
 complain() {
     echo "    $*"
     return 1
+}
+order_is() {
+    rm -f $faults/deaths
+    : >$faults/passages
+    printf '%s\n' "$1" >$faults/order
+    wanted=$(wc -l <$faults/order)
 }
 struck() { [ "$(wc -l 2>/dev/null <$faults/deaths)" = "$wanted" ]; }
 over() { struck || { finished "$drive" && is_ready; }; }
@@ -212,18 +221,33 @@ left_alone() {
     esac
 }
 
+# The dead one's call is still in the kernel: nobody writes beside it, and the drive says so.
+stuck_meanwhile() {
+    wait_for 30 drive_is usb0 '.stuck != null' || { complain "not stuck"; return 1; }
+    insert usb0 e.img '"readonly": true'
+    [ "$(answer .code)" = drive_stuck ] || { complain "an insert is not refused: $(answer .code)"; return 1; }
+    in_kernel=$(grep -l '^trayd-worker$' /proc/[0-9]*/comm | sed 's/comm$/stat/' | xargs cat 2>/dev/null | grep -c ') D ')
+    [ "$in_kernel" = 1 ] || complain "$in_kernel workers are in a call"
+}
+
 # strike CASE ORDER: 0 well; 1 something does not hold; 2 it was not reached
 strike() {
     the_case "$1"
+    case $1 in
+    build | removal)
+        "strike_$1" "$2"
+        return
+        ;;
+    esac
     rest && "before_$1" || { complain "cannot be prepared"; return 1; }
     known=$(newest "$drive" | jq -r .id) counted=$(enumerations) was=$(shown "$drive")
-    : >$faults/passages
-    printf '%s\n' "$2" >$faults/order
-    wanted=$(wc -l <$faults/order)
+    order_is "$2"
     "begin_$1" &
     client=$!
     wait_for 60 over || { complain "neither killed nor done"; return 1; }
     wait $client
+    [ "$1" != held ] || stuck_meanwhile || return 1
+    stop_host
     reached=0
     struck || reached=2
     rm -f $faults/order
@@ -251,16 +275,17 @@ try() { # CASE ORDER
 }
 
 sweep() { # CASE
-    [ -z "$only" ] || [ "$only" = "$1" ] || return 0
     the_case "$1"
     deaths=0 missed=0
     sweep_points=$points
     sweep_began=$(cut -d . -f 1 /proc/uptime)
-    if [ "$extent" = few ]; then
+    if [ "$extent" = few ] || [ "$1" = held ]; then
         for point in $sweep_points; do
-            count=${point#*\*}
-            [ "$count" != "$point" ] || count=1
-            try "$1" "${point%\**} $count daemon"
+            try "$1" "$(for one in $(echo "$point" | tr , ' '); do
+                count=${one#*\*}
+                [ "$count" != "$one" ] || count=1
+                echo "${one%\**} $count daemon"
+            done)"
         done
     else
         strike "$1" "none 1 daemon" >/dev/null 2>&1
@@ -288,14 +313,67 @@ configure() { # SED-EXPRESSION: a fresh trayd-gadget with it
     wait_for 60 is_ready
 }
 
+# ---- building, completing and removing the gadget ------------------------------------------------------------------
+
+take_down() { trayd-gadget --config $config --take-down; }
+come_to_life() { # and all is well
+    wait_for 60 is_ready && host_is_back || { complain "does not come back"; return 1; }
+    host_saw=$(($(enumerations) - counted))
+    [ $host_saw = 1 ] || { complain "enumerations: $host_saw"; return 1; }
+    put_in usb0 d.img '"readonly": false, "reattach": true, "allow_collateral": true'
+}
+# From nothing, as after a boot; with a second death, from what the first one has left.
+strike_build() {
+    unit_stop trayd-gadget
+    rm -f $faults/order /run/trayd/gadget.state
+    take_down || return 1
+    counted=$(enumerations)
+    order_is "$1"
+    unit_start trayd-gadget
+    wait_for 60 struck_or_ready || { complain "neither killed nor ready"; return 1; }
+    reached=0
+    struck || reached=2
+    rm -f $faults/order
+    come_to_life && return $reached
+}
+struck_or_ready() { struck || is_ready; }
+# Killed while the gadget is taken down: the next start makes it whole.
+strike_removal() {
+    unit_stop trayd-gadget
+    counted=$(enumerations)
+    order_is "$1"
+    take_down
+    reached=0
+    struck || reached=2
+    rm -f $faults/order
+    unit_start trayd-gadget
+    come_to_life && return $reached
+}
+
+# A drive that no case is about.
+bystander_in() {
+    insert by by.img '"readonly": true'
+    answered "the bystander is in" 200 "done"
+    check "and read" same_bytes by by.img
+    bystander=$(dd if="$(host dev by)" bs=64K count=1 iflag=direct status=none | sha256sum)
+}
+
 trayd_start || exit 1
 host_is_back
-insert by by.img '"readonly": true'
-answered "the bystander is in" 200 "done"
-check "and read" same_bytes by by.img
-bystander=$(dd if="$(host dev by)" bs=64K count=1 iflag=direct status=none | sha256sum)
-for name in insert eject locked forced stick replace swap breaks insert_reattach reattach detach; do sweep $name; done
-configure 's/forced_eject = "auto"/forced_eject = "off"/'
-for name in signal by_reattach; do sweep $name; done
-configure 's/reattach = "last_resort"/reattach = "never"/'
-sweep signal_breaks
+bystander_in
+# As tests/run_all.py reads them: a guest for each in the whole sweep.
+cases_as_configured="insert eject locked forced stick replace swap breaks held insert_reattach reattach detach build removal"
+cases_without_force="signal by_reattach"
+cases_without_reattach="signal_breaks"
+selected() { for name in $1; do [ -n "$only" ] && [ "$only" != "$name" ] || echo "$name"; done; }
+
+for name in $(selected "$cases_as_configured"); do sweep "$name"; done
+if [ -n "$(selected "$cases_without_force $cases_without_reattach")" ]; then
+    configure 's/forced_eject = "auto"/forced_eject = "off"/'
+    bystander_in
+    for name in $(selected "$cases_without_force"); do sweep "$name"; done
+fi
+if [ -n "$(selected "$cases_without_reattach")" ]; then
+    configure 's/reattach = "last_resort"/reattach = "never"/'
+    for name in $(selected "$cases_without_reattach"); do sweep "$name"; done
+fi
