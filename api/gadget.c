@@ -49,3 +49,9 @@ void api_detach_gadget(struct api *a, const struct api_request *rq, struct api_r
 {
     order(a, rq, rs, "detach");
 }
+
+/* POST /api/v1/gadget/rebuild */
+void api_rebuild_gadget(struct api *a, const struct api_request *rq, struct api_response *rs)
+{
+    order(a, rq, rs, "rebuild");
+}

@@ -32,7 +32,7 @@ extern api_handler api_stream_events;
 extern api_handler api_break_io;
 
 /* gadget.c */
-extern api_handler api_reattach_gadget, api_attach_gadget, api_detach_gadget;
+extern api_handler api_reattach_gadget, api_attach_gadget, api_detach_gadget, api_rebuild_gadget;
 
 /* system.c */
 extern api_handler api_get_system, api_get_openapi, api_get_health, api_get_readiness;

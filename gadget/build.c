@@ -57,7 +57,8 @@ static int make(struct builder *b, struct err *e)
 
 static int repair(struct builder *b, struct err *e)
 {
-    if (b->verdict.completable && build_tree_make(b->dir, &b->plan, NULL) == 0) return 0;
+    if (b->verdict.completable && build_tree_make(b->dir, &b->plan, e) == 0) return 0;
+    if (b->found.loaded) return -1;
     if (look(b, e) < 0 || take_down(b, e) < 0) return -1;
     return make(b, e);
 }

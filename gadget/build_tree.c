@@ -100,6 +100,7 @@ static int set_value(const char *path, const struct plan_step *s, struct err *e)
     ssize_t n = read_value(path, now);
     if (n >= 0 && plan_same_value(s, now, (size_t)n)) return 0;
     if (write_value(path, s) < 0) {
+        if (errno == EBUSY && s->fleeting) return 0; /* a medium is in, and has its own */
         char what[32 + PLAN_VALUE_MAX] = "write to";
         if (!memchr(s->value, '\0', s->value_len))
             snprintf(what, sizeof what, "write \"%.*s\" to", (int)s->value_len, s->value);

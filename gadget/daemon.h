@@ -45,6 +45,7 @@ struct unit {                      /* a drive with all that belongs to it */
     char resumed[OPERATION_ID_LEN + 1]; /* operation of an earlier process, to be ended when the kernel was seen */
     enum drive_do resumed_doing;
     bool resumed_writable;         /* the medium that was in then */
+    bool taken_down;               /* its medium left with the gadget that was taken down */
     bool host_is_new;              /* the host has enumerated the gadget anew since this process began */
 };
 

@@ -148,14 +148,27 @@ static void on_started(struct daemon *d, const struct gadget_result *r)
     daemon_tell_system(d);
 }
 
+/* Taken down, and made as the configuration says now. */
+static void on_rebuilt(struct daemon *d, const struct gadget_result *r)
+{
+    d->found = r->found;
+    snprintf(d->differences, sizeof d->differences, "%s", r->differences);
+    new_incarnation(d);
+    d->start_error = r->ok ? (struct err){0} : r->err;
+    if (r->ok) log_info("gadget %s: built anew", d->config->name);
+}
+
 static void on_gadget(void *owner, const struct gadget_result *r)
 {
     struct daemon *d = owner;
     FAULT_POINT("gadget.arrived");
-    if (r->order == GADGET_START || r->order == GADGET_START_UNBOUND)
+    bool starts = r->order == GADGET_START || r->order == GADGET_START_UNBOUND;
+    if (starts && !d->started) {
         on_started(d, r);
-    else
-        reattach_result(d, r);
+        return;
+    }
+    if (starts) on_rebuilt(d, r);
+    reattach_result(d, r);
 }
 
 static void on_link(void *owner, const struct engine_link *l)

@@ -160,7 +160,8 @@ static void medium_changed(struct unit *u, const struct drive_output *out, msec 
     struct daemon *d = u->daemon;
     const struct image_ref *left = images_ref(d->images, out->left);
     struct operation *op = operations_by_key(d->operations, u->acting.op);
-    bool by_host = out->host_ejected && !was_taking_medium(u);
+    bool by_host = out->host_ejected && !was_taking_medium(u) && !u->taken_down;
+    u->taken_down = false;
     bool for_nobody = out->host_ejected || !op || operation_is_finished(op); /* or for one that has given up */
     if (out->left && !for_nobody) op->emptied_real = clock_real_ms();
     if (out->left && for_nobody) {
@@ -280,6 +281,7 @@ void daemon_turn(struct unit *u, struct drive_event *ev, struct drive_output *ou
     if (out->break_io) break_io(u);
     set_timers(u, out->wake, now);
     if (out->action.what != DO_NOTHING) act(u, &out->action);
+    reattach_consider_rebuild(d);
 }
 
 void daemon_feed(struct unit *u, struct drive_event *ev)

@@ -21,7 +21,8 @@
 
 /* What outlives the process where a file was made for it: the simulated kernel, and the host. */
 struct sim_kernel {
-    bool built;                     /* there is a gadget */
+    bool built;                     /* there is a gadget, with these drives: */
+    char names[DRIVES_MAX][DRIVE_NAME_MAX];
     bool bound, configured;
     unsigned enumerations;          /* by the host */
     struct sim_lun luns[DRIVES_MAX];
@@ -90,7 +91,11 @@ static void on_order_done(struct loop_timer *t, msec now)
     if (!in_store && function_hangs(s, d->index)) return; /* until the host command "hang off" */
     sim_run(d->lun, now);
     FAULT_POINT("sim.order");
-    if (r.what == DO_OPEN)
+    bool is_there = strcmp(s->kernel->names[d->index], s->engine.config->drives[d->index].name) == 0;
+    if (!in_store && !is_there) {
+        r.outcome = OUTCOME_ERROR;
+        err_set(&r.err, ERR_GADGET_DIFFERS, "The simulated gadget has no drive %s yet", s->engine.config->drives[d->index].name);
+    } else if (r.what == DO_OPEN)
         open_image(s, d->index, &r);
     else if (r.what != DO_SYNC)
         sim_order(d->lun, &d->order, &d->opened, s->engine.config->forced_eject == FORCED_EJECT_AUTO, &r);
@@ -128,14 +133,37 @@ static void set_link(struct engine_sim *s, bool bound, bool configured)
     for (size_t i = 0; !configured && i < s->engine.config->drives_count; i++) sim_disconnect(s->drives[i].lun);
 }
 
+static void take_down(struct engine_sim *s)
+{
+    s->kernel->built = false;
+    for (size_t i = 0; i < DRIVES_MAX; i++) s->kernel->luns[i] = (struct sim_lun){.sector = s->kernel->luns[i].sector};
+}
+
+static void find_or_build(struct engine_sim *s)
+{
+    const struct gadget_config *c = s->engine.config;
+    struct gadget_result *r = &s->gadget;
+    r->found = s->kernel->built ? FOUND_AS_PLANNED : FOUND_NOTHING;
+    for (size_t i = 0; i < DRIVES_MAX; i++) {
+        const char *name = i < c->drives_count ? c->drives[i].name : "";
+        if (!s->kernel->built) snprintf(s->kernel->names[i], sizeof s->kernel->names[i], "%s", name);
+        if (strcmp(s->kernel->names[i], name) == 0) continue;
+        r->found = FOUND_DIFFERENT;
+        size_t n = strlen(r->differences);
+        snprintf(r->differences + n, sizeof r->differences - n, "drive %s, where %s is configured\n",
+                 s->kernel->names[i][0] ? s->kernel->names[i] : "none", name[0] ? name : "none");
+    }
+    s->kernel->built = true;
+}
+
 static void on_gadget_done(struct loop_timer *t, attr_unused msec now)
 {
     struct engine_sim *s = t->owner;
     enum gadget_order order = s->gadget.order;
     bool was = s->kernel->bound, bind = order == GADGET_START || order == GADGET_BIND || (order == GADGET_START_UNBOUND && was);
     FAULT_POINT("sim.gadget");
-    s->gadget.found = s->kernel->built ? FOUND_AS_PLANNED : FOUND_NOTHING;
-    s->kernel->built = order != GADGET_REMOVE;
+    if (order == GADGET_REMOVE) take_down(s);
+    if (order == GADGET_START || order == GADGET_START_UNBOUND) find_or_build(s);
     set_link(s, bind, bind && (!was || s->kernel->configured));
     FAULT_POINT("sim.gadgeted");
     s->gadget.ok = true;
@@ -309,6 +337,7 @@ static int map_kernel(struct engine_sim *s, const char *control_path, struct err
     int flags = MAP_SHARED | MAP_ANONYMOUS;
     snprintf(path, sizeof path, "%s" KERNEL_SUFFIX, control_path);
     cleanup_close int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0 && errno != ENOENT) return err_set_errno(e, ERR_INTERNAL, errno, "Cannot open %s", path);
     if (fd >= 0) flags = MAP_SHARED;
     if (fd >= 0 && ftruncate(fd, sizeof *s->kernel) < 0) return err_set_errno(e, ERR_INTERNAL, errno, "Cannot write %s", path);
     void *kernel = mmap(NULL, sizeof *s->kernel, PROT_READ | PROT_WRITE, flags, fd, 0);

@@ -178,10 +178,11 @@ void plan_compare(const struct plan *wanted, const struct plan_found *found, str
         ret->found = FOUND_FOREIGN;
     } else if (!ret->differences[0]) {
         ret->found = FOUND_AS_PLANNED;
-    } else if (found->tree.udc[0] || found->loaded) {
-        ret->found = FOUND_DIFFERENT;
     } else {
-        ret->found = FOUND_HALF_BUILT;
-        ret->completable = is_completable(&c);
+        /* What holds a medium is completed, but not taken down for that. */
+        bool completable = is_completable(&c);
+        bool stays = found->tree.udc[0] || (found->loaded && !completable);
+        ret->found = stays ? FOUND_DIFFERENT : FOUND_HALF_BUILT;
+        ret->completable = completable && !stays;
     }
 }

@@ -140,15 +140,22 @@ static void on_order_done(void *owner, const struct err *e)
 
 static void do_order(struct client *c, int64_t id, const struct gadget_request *rq)
 {
-    static const char *const orders[] = {"reattach", "detach", "attach", NULL}; /* as enum reattach_order */
+    static const char *const orders[] = {"reattach", "detach", "attach", "rebuild", NULL}; /* as enum reattach_order */
     struct daemon *d = c->socket->daemon;
     struct err e;
     int order = word_index(orders, rq->order);
     if (order < 0) {
-        err_set(&e, ERR_BAD_REQUEST, "\"order\" is \"%s\"; it must be \"reattach\", \"detach\" or \"attach\"", rq->order);
+        err_set(&e, ERR_BAD_REQUEST, "\"order\" is \"%s\"; it must be \"reattach\", \"detach\", \"attach\" or \"rebuild\"", rq->order);
         answer_error(c, id, &e, NULL);
         return;
     }
+    if (order == REATTACH_REBUILD && d->started && !d->start_error.code && !d->differences[0]) { /* it is as it should be */
+        json_t *ok = json_object();
+        json_put(ok, "system", view_system(d));
+        answer(c, id, "ok", ok);
+        return;
+    }
+    if (!reattach_under_way(d)) snprintf(d->reattach.by, sizeof d->reattach.by, "%s", rq->by);
     struct waiting_order before = c->socket->order;
     c->socket->order = (struct waiting_order){.client = c, .id = id};
     if (reattach_begin(d, (enum reattach_order)order, NO_DRIVE, false, rq->rq.allow_collateral, on_order_done, c->socket, &e) == 0) {

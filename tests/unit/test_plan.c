@@ -350,6 +350,8 @@ static const struct {
      "configs/c.1/x is there, but not configured\n"},
     {"another language, bound", {.extra = "strings/0x407", .bound = true}, FOUND_DIFFERENT, false,
      "strings/0x407 is there, but not configured\n"},
+    {"half removed, with a medium", {.without = "configs/c.1/mass_storage.usb0", .loaded = true}, FOUND_HALF_BUILT, true,
+     "configs/c.1/mass_storage.usb0 is missing\n"},
     {"differs, not bound, with a medium", {.set = "idProduct", .to = "0x1", .loaded = true}, FOUND_DIFFERENT, false,
      "idProduct is \"0x1\", not \"0x0104\"\n"},
     {"differs, not bound, all linked", {.set = "idProduct", .to = "0x1"}, FOUND_HALF_BUILT, false, NULL},

@@ -242,6 +242,83 @@ static void nothing_before_the_gadget_is_built(void **state attr_unused)
     until(f, f->daemon->started);
 }
 
+/* ---- making it anew ---------------------------------------------------------------------------------------------- */
+
+static int begin_kept(void **state attr_unused)
+{
+    f = fixture_new("", "");
+    fixture_keep_kernel(f);
+    fixture_ready(f);
+    done = false;
+    return 0;
+}
+
+/* The next process has another second drive in its configuration; the first one has a medium. */
+static void configuration_changes(void)
+{
+    fixture_do(f, INSERT("cd0", "a.iso", ""));
+    strcpy(f->config.drives[USB0].name, "stick");
+    fixture_kill(f);
+    until(f, f->daemon->started && machine(CD0)->observed && machine(USB0)->observed);
+}
+
+static bool is_rebuilt(void)
+{
+    return f->daemon->found == FOUND_NOTHING && !reattach_under_way(f->daemon) && machine(CD0)->medium.image != 0 &&
+           machine(CD0)->queue_len == 0;
+}
+
+static void what_differs_is_adopted_and_made_anew_when_told(void **state attr_unused)
+{
+    char incarnation[sizeof f->daemon->incarnation];
+    configuration_changes();
+    assert_int_equal(f->daemon->found, FOUND_DIFFERENT);
+    assert_non_null(strstr(f->daemon->differences, "stick"));
+    assert_int_equal(machine(CD0)->medium.image != 0, true);
+    strcpy(incarnation, f->daemon->incarnation);
+    struct operation *op = fixture_do(f, INSERT("stick", "d.img", ""));
+    assert_int_equal(op->err.code, ERR_GADGET_DIFFERS);
+
+    strcpy(f->daemon->reattach.by, "ann");
+    msec began = clock_boot_ms();
+    carry_out(REATTACH_REBUILD);
+    assert_true(clock_boot_ms() - began >= f->config.reattach_hold);
+    until(f, is_rebuilt());
+    assert_string_equal(f->daemon->differences, "");
+    assert_string_not_equal(f->daemon->incarnation, incarnation);
+    assert_string_equal(f->daemon->units[CD0].medium.by, "ann"); /* what was in is in again */
+    assert_int_equal(fixture_do(f, INSERT("stick", "d.img", ""))->state, OP_DONE);
+}
+
+static void it_is_collateral_as_any_reattach_is(void **state attr_unused)
+{
+    fixture_do(f, INSERT("usb0", "d.img", ""));
+    fixture_host(f, "write usb0 4096");
+    refused(REATTACH_REBUILD, false, ERR_COLLATERAL_IN_USE);
+    assert_true(machine(USB0)->medium.image != 0);
+}
+
+static void and_by_itself_when_no_host_is_there(void **state attr_unused)
+{
+    configuration_changes();
+    assert_int_equal(f->daemon->reattach.no_host.at, MSEC_NEVER);
+    msec before = clock_boot_ms();
+    fixture_host(f, "link unplugged");
+    msec at = f->daemon->reattach.no_host.at;
+    assert_true(at >= before + 10000 && at <= clock_boot_ms() + 10000);
+    fixture_host(f, "link configured"); /* it was only a reboot */
+    assert_int_equal(f->daemon->reattach.no_host.at, MSEC_NEVER);
+    fixture_host(f, "link unplugged");
+    loop_timer_set(f->loop, &f->daemon->reattach.no_host, clock_boot_ms()); /* those seconds have passed */
+    until(f, is_rebuilt());
+    assert_string_equal(f->daemon->differences, "");
+}
+
+static void the_policy_forbids_that_too(void **state attr_unused)
+{
+    refused(REATTACH_REBUILD, true, ERR_REATTACH_NOT_ALLOWED);
+}
+
 #define TEST(t) cmocka_unit_test_setup_teardown(t, begin, end)
 
 int main(void)
@@ -262,6 +339,10 @@ int main(void)
         TEST(what_is_asked_for_meanwhile_is_done_afterwards),
         TEST(what_another_host_had_locked_is_not_known_any_more),
         TEST(nothing_before_the_gadget_is_built),
+        cmocka_unit_test_setup_teardown(what_differs_is_adopted_and_made_anew_when_told, begin_kept, end),
+        TEST(it_is_collateral_as_any_reattach_is),
+        cmocka_unit_test_setup_teardown(and_by_itself_when_no_host_is_there, begin_kept, end),
+        cmocka_unit_test_setup_teardown(the_policy_forbids_that_too, begin_never, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
