@@ -33,6 +33,8 @@ struct sim_drive {
     size_t index;
     struct sim_lun *lun;            /* in the kernel */
     struct engine_order order;      /* outstanding; what == DO_NOTHING: none */
+    bool performed;                 /* it is done, */
+    struct engine_result result;    /* ... and this is to be told */
     char store_path[STORE_PATH_MAX], name[1024]; /* of an OPEN */
     struct engine_medium opened;
     int opened_fd;
@@ -82,25 +84,41 @@ static void open_image(struct engine_sim *s, size_t drive, struct engine_result 
     r->medium = d->opened;
 }
 
+static bool is_in_store(const struct engine_order *o)
+{
+    return o->what == DO_OPEN || o->what == DO_SYNC;
+}
+
+static void perform(struct sim_drive *d, msec now)
+{
+    struct engine_sim *s = d->sim;
+    const struct drive_config *c = &s->engine.config->drives[d->index];
+    struct engine_result *r = &d->result;
+    *r = (struct engine_result){.what = d->order.what, .ticket = d->order.ticket};
+    d->performed = true;
+    sim_run(d->lun, now);
+    FAULT_POINT("sim.order");
+    if (r->what == DO_OPEN) {
+        open_image(s, d->index, r);
+    } else if (!is_in_store(&d->order) && strcmp(s->kernel->names[d->index], c->name) != 0) {
+        r->outcome = OUTCOME_ERROR;
+        err_set(&r->err, ERR_GADGET_DIFFERS, "The simulated gadget has no drive %s yet", c->name);
+    } else if (r->what != DO_SYNC) {
+        sim_order(d->lun, &d->order, &d->opened, s->engine.config->forced_eject == FORCED_EJECT_AUTO, r);
+    }
+    FAULT_POINT("sim.ordered");
+}
+
 static void on_order_done(struct loop_timer *t, msec now)
 {
     struct sim_drive *d = t->owner;
     struct engine_sim *s = d->sim;
-    struct engine_result r = {.what = d->order.what, .ticket = d->order.ticket};
-    bool in_store = r.what == DO_OPEN || r.what == DO_SYNC;
-    if (!in_store && function_hangs(s, d->index)) return; /* until the host command "hang off" */
-    sim_run(d->lun, now);
-    FAULT_POINT("sim.order");
-    bool is_there = strcmp(s->kernel->names[d->index], s->engine.config->drives[d->index].name) == 0;
-    if (!in_store && !is_there) {
-        r.outcome = OUTCOME_ERROR;
-        err_set(&r.err, ERR_GADGET_DIFFERS, "The simulated gadget has no drive %s yet", s->engine.config->drives[d->index].name);
-    } else if (r.what == DO_OPEN)
-        open_image(s, d->index, &r);
-    else if (r.what != DO_SYNC)
-        sim_order(d->lun, &d->order, &d->opened, s->engine.config->forced_eject == FORCED_EJECT_AUTO, &r);
+    if (!d->performed) {
+        if (!is_in_store(&d->order) && function_hangs(s, d->index)) return; /* until the host command "hang off" */
+        perform(d, now);
+    }
+    const struct engine_result r = d->result;
     d->order.what = DO_NOTHING;
-    FAULT_POINT("sim.ordered");
     s->engine.sink.result(s->engine.sink.owner, d->index, &r);
 }
 
@@ -113,6 +131,9 @@ static void give_order(struct engine *e, size_t drive, const struct engine_order
         snprintf(d->store_path, sizeof d->store_path, "%s", o->store_path);
         snprintf(d->name, sizeof d->name, "%s", o->name);
     }
+    d->performed = false;
+    /* As in a kernel it may be done before anybody hears of it, and before the one that ordered it does another thing. */
+    if (!is_in_store(o) && !function_hangs(s, drive)) perform(d, clock_boot_ms());
     loop_timer_set(e->loop, &d->done, clock_boot_ms() + ORDER_TAKES);
 }
 
