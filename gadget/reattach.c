@@ -91,13 +91,13 @@ static void finish(struct daemon *d, const struct err *e)
 {
     struct reattach *r = &d->reattach;
     reattach_done *done = r->done;
-    bool rebuilt = r->order == REATTACH_REBUILD && r->taken_down && !e->code;
+    bool emptied = r->taken_down && (!e->code || !d->link.bound);
     r->state = REATTACH_IDLE;
     r->taken_down = false;
     loop_timer_set(d->loop, &r->timer, MSEC_NEVER);
     if (done) done(r->owner, e);
     daemon_release_deferred(d);
-    if (rebuilt) put_media_back(d);
+    if (emptied) put_media_back(d);
     daemon_tell_system(d);
 }
 

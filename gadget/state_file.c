@@ -199,7 +199,8 @@ bool state_file_load(struct daemon *d)
         return false;
     snprintf(d->incarnation, sizeof d->incarnation, "%s", json_text(state, "incarnation"));
     int64_t attachment = json_int(state, "attachment", ATTACHMENT_WANTED);
-    d->attachment = attachment == ATTACHMENT_PAUSED || attachment == ATTACHMENT_ENDED ? (enum attachment)attachment : ATTACHMENT_WANTED;
+    bool away = attachment == ATTACHMENT_PAUSED || attachment == ATTACHMENT_ENDED;
+    d->attachment = away ? (enum attachment)attachment : ATTACHMENT_WANTED;
     d->unbound_since = json_int(state, "unbound_since", 0);
     d->bind_ordered = json_int(state, "bind_ordered", 0);
     load_outcomes(d, json_object_get(state, "outcomes"));

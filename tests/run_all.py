@@ -65,10 +65,11 @@ def stages():
     for name, arguments in guest_scripts():
         vm += [(f"vm-{kernel}-{name}", ["tests/vm/run", "--kernel", kernel] + arguments) for kernel in KERNELS]
     yield "vm", vm
-    yield "faults", [("faults-simulation", ["env", "TRAYD_FAULTS_WHOLE=1", python, "-m", "pytest", "-q", "tests/api/test_faults.py"])] + [
-        (f"faults-{kernel}-{case}", ["tests/vm/run", "--kernel", kernel, "--no-trayd", "--bin", "build/faults",
-                                     "--timeout", str(WHOLE_SWEEP), FAULTS, "all", case])
-        for case in fault_cases() for kernel in KERNELS]
+    faults = [("faults-simulation", ["env", "TRAYD_FAULTS_WHOLE=1", python, "-m", "pytest", "-q", "tests/api/test_faults.py"])]
+    faults += [(f"faults-{kernel}-{case}", ["tests/vm/run", "--kernel", kernel, "--no-trayd", "--bin", "build/faults",
+                                            "--timeout", str(WHOLE_SWEEP), FAULTS, "all", case])
+               for case in fault_cases() for kernel in KERNELS]
+    yield "faults", faults
 
 
 def run(name, command):

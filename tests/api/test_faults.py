@@ -212,6 +212,7 @@ def check_outcome(world, case, known):
         assert shown == case.target, (operation, shown)
     else:
         assert operation["state"] == "failed" and operation["detail"], operation
+        assert shown != case.target or "stuck" in operation["detail"], ("what was asked for is so", operation, shown)
         assert operation["code"] == "interrupted" or (operation["code"] == "medium_in_use" and case.name == "eject_locked")
     return operation
 

@@ -72,8 +72,8 @@ def test_rebuild(start_trayd):
     assert answer["differences"] is None and answer["bound"] and answer["incarnation"] != gadget["incarnation"]
     assert host(trayd, "enumerations") == "2"
     until(lambda: api.drive("cd0")["state"] == "loaded", "the medium, put back")
-    newest = until(lambda: (o := api.get("/api/v1/operations?drive=cd0&limit=1").json()["operations"][0])["state"] == "done" and o,
-                   "the end of that")
+    until(lambda: api.drive("cd0")["operation"] is None, "the end of that")
+    newest = api.get("/api/v1/operations?drive=cd0&state=done&limit=1").json()["operations"][0]
     assert (newest["action"], newest["by"]) == ("insert", "local")
     assert api.insert("more", "a.iso", readonly=True)["state"] == "done"
 

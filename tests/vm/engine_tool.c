@@ -35,7 +35,8 @@ struct tool {
 
 static const char *const outcomes[] = {[OUTCOME_OK] = "ok", [OUTCOME_BUSY] = "busy", [OUTCOME_ERROR] = "error"};
 static const char *const orders[] = {
-    [GADGET_START] = "start", [GADGET_START_UNBOUND] = "start-unbound", [GADGET_BIND] = "bind", [GADGET_UNBIND] = "unbind", [GADGET_REMOVE] = "remove", NULL};
+    [GADGET_START] = "start", [GADGET_START_UNBOUND] = "start-unbound", [GADGET_BIND] = "bind",
+    [GADGET_UNBIND] = "unbind", [GADGET_REMOVE] = "remove", NULL};
 static const char *const found[] = {[FOUND_NOTHING] = "nothing",
                                     [FOUND_AS_PLANNED] = "as_planned",
                                     [FOUND_HALF_BUILT] = "half_built",
