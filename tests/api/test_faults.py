@@ -20,7 +20,7 @@ from contract import Client, host, until
 PROGRAM = pathlib.Path(__file__).parent.parent.parent / "build/faults/trayd-gadget"
 HOLD = 0.3  # s; the shortest that the configuration takes
 ASYNC = {"Prefer": "respond-async"}
-AT_A_TIME = 8
+AT_A_TIME = 16
 WHOLE = "TRAYD_FAULTS_WHOLE" in os.environ  # make faults
 SECOND = (1, 3, 5, 7, 10, 14)  # passages of the next process, at which it dies as well
 FINISHED = ("done", "failed", "cancelled")

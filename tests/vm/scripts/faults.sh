@@ -108,7 +108,8 @@ stick() { put_in usb0 d.img '"readonly": false'; }
 
 # ---- the cases: before_NAME, begin_NAME, and what may come of it ---------------------------------------------------
 # drive, target: what the kernel shows when it is done. may: "reattach" (one enumeration), "detach". robs: a writable medium
-# is taken by force. breaks: a command of the host's is interrupted. points: of the short form.
+# is taken by force. breaks: a command of the host's is interrupted. points: of the short form; "*2" is the second passage,
+# "!" the death of the worker alone, "," the point of a second death.
 
 the_case() {
     drive=cd0 target='' may='' robs=no breaks=no
@@ -117,17 +118,17 @@ the_case() {
     eject) points="lun.write operation.told" ;;
     locked) points="result.arrived" ;;
     forced) points="order.given lun.written" ;;
-    stick) drive=usb0 robs=yes points="state.written lun.written result.arrived operation.tell" ;;
+    stick) drive=usb0 robs=yes points="state.written lun.written! lun.written,gadget.arrived operation.tell" ;;
     replace) target=b.iso points="lun.written" ;;
     swap) target=b.iso points="lun.written" ;;
     breaks) drive=usb0 robs=yes breaks=yes points="signal.sent lun.written result.arrived operation.tell" ;;
     held) drive=usb0 robs=yes breaks=yes points="break.begin" ;;
     signal) points="signal.send signal.sent" ;;
-    signal_breaks) drive=usb0 robs=yes breaks=yes points="signal.send signal.sent lun.written result.arrived" ;;
+    signal_breaks) drive=usb0 robs=yes breaks=yes points="signal.send signal.sent,state.write lun.write! result.arrived" ;;
     by_reattach) drive=usb0 robs=yes may=reattach
-        points="gadget.give udc.written pause.give lun.written udc.written*2 gadget.arrived*2" ;;
+        points="gadget.give udc.written pause.give lun.written,gadget.give udc.written*2 gadget.arrived*2" ;;
     insert_reattach) drive=usb0 target=e.img robs=yes may=reattach points="gadget.give*2 lun.written*3" ;;
-    reattach) drive=usb0 may=reattach points="udc.written" ;;
+    reattach) drive=usb0 may=reattach points="udc.written udc.written!" ;;
     build) drive=usb0 points="build.step*9 udc.written build.step*14,build.step*5" ;;
     removal) drive=usb0 points="build.removed*5" ;;
     detach) drive=usb0 may=detach points="gadget.give udc.written" ;;
@@ -249,6 +250,7 @@ strike() {
     client=$!
     wait_for 60 over || { complain "neither killed nor done"; return 1; }
     wait $client
+    cp $faults/passages $faults/recorded
     [ "$1" != held ] || stuck_meanwhile || return 1
     stop_host
     reached=0
@@ -285,15 +287,18 @@ sweep() { # CASE
     if [ "$extent" = few ] || [ "$1" = held ]; then
         for point in $sweep_points; do
             try "$1" "$(for one in $(echo "$point" | tr , ' '); do
+                who=daemon
+                case $one in *!) who=self ;; esac
+                one=${one%!}
                 count=${one#*\*}
                 [ "$count" != "$one" ] || count=1
-                echo "${one%\**} $count daemon"
+                echo "${one%\**} $count $who"
             done)"
         done
     else
         strike "$1" "none 1 daemon" >/dev/null 2>&1
-        count=$(wc -l <$faults/passages)
-        workers=$(grep -c ^worker $faults/passages)
+        count=$(wc -l <$faults/recorded)
+        workers=$(grep -c ^worker $faults/recorded)
         n=0
         while [ $n -lt "$count" ]; do
             n=$((n + 1))
@@ -334,6 +339,7 @@ strike_build() {
     order_is "$1"
     unit_start trayd-gadget
     wait_for 60 struck_or_ready || { complain "neither killed nor ready"; return 1; }
+    cp $faults/passages $faults/recorded
     reached=0
     struck || reached=2
     rm -f $faults/order
@@ -346,6 +352,7 @@ strike_removal() {
     counted=$(enumerations)
     order_is "$1"
     take_down
+    cp $faults/passages $faults/recorded
     reached=0
     struck || reached=2
     rm -f $faults/order
