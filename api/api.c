@@ -53,6 +53,16 @@ static void on_host_ejected(void *owner, const json_t *event)
     audit_host_ejected(a, data);
 }
 
+static void on_storage_cut(void *owner, const json_t *event)
+{
+    static const char *const members[] = {"drive", "image", "store", "how"};
+    const struct api *a = owner;
+    cleanup_json json_t *data = json_object();
+    for (size_t i = 0; i < ARRAY_LEN(members); i++) json_put_text(data, members[i], json_text(event, members[i]));
+    if (a->library) library_doubt(a->library, json_text(event, "store"), json_text(event, "image"));
+    events_publish(a->events, "storage_cut", data);
+}
+
 static void mark_interrupted(const struct api *a, const json_t *operation)
 {
     cleanup_json json_t *ended = json_copy((json_t *)(uintptr_t)operation);
@@ -193,14 +203,15 @@ struct api *api_new(const char *gadget_socket, struct library *lib, const struct
     cleanup_json json_t *stores = library_stores(lib); /* the first is the default */
     snprintf(a->default_store, sizeof a->default_store, "%s", json_text(json_array_get(stores, 0), "name"));
 
+    a->library = lib;
+
     /* From here on the client's thread calls us; it needs no more than stands above. */
-    const struct gadget_listener listener = {a, on_drive, on_operation, on_system, on_host_ejected, on_synced};
+    const struct gadget_listener listener = {a, on_drive, on_operation, on_system, on_host_ejected, on_storage_cut, on_synced};
     a->gadget = gadget_client_new(gadget_socket, &listener, e);
     if (!a->gadget) {
         api_free(a);
         return NULL;
     }
-    a->library = lib;
     library_set_usage(lib, &(struct library_usage){a, image_in_use});
     library_set_listener(lib, on_image, a);
     if (library_observe(lib, on_store, a, e) < 0) log_warning("%s; changes from elsewhere show when somebody looks", e->text);

@@ -57,7 +57,7 @@ void audit_request(struct api *a, const struct api_request *rq, const struct api
 static json_t *flags_of(const json_t *operation)
 {
     static const char *const names[] = {"forced",     "lock_overridden", "broke_io",  "raced_with_write",
-                                        "stale_host", "reattached",      "unchanged"};
+                                        "stale_host", "reattached",      "unchanged", "storage_cut"};
     json_t *flags = json_array();
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         if (json_flag(operation, names[i])) json_array_append_new(flags, json_string(names[i]));

@@ -160,6 +160,8 @@ static int read_key(const struct reader *r, const config_setting_t *s, const str
         if (want_string(r, s, k, "8 GiB") < 0) return -1;
         if (parse_size(config_setting_get_string(s), (uint64_t *)(void *)into) < 0)
             return wrong(r, s, "%s: \"%s\" is not a size such as \"8 GiB\"", k->name, config_setting_get_string(s));
+        if (*(uint64_t *)(void *)into < (uint64_t)k->min)
+            return wrong(r, s, "%s must be at least %lld bytes", k->name, (long long)k->min);
         return 0;
     case CONFIG_DURATION: return read_duration(r, s, k, (msec *)(void *)into);
     case CONFIG_CHOICE: return read_choice(r, s, k, (int *)(void *)into);

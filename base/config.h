@@ -20,7 +20,7 @@ enum config_kind {
     CONFIG_TEXT,     /* char[size] */
     CONFIG_FLAG,     /* bool */
     CONFIG_NUMBER,   /* int64_t, within min..max; decimal or 0x */
-    CONFIG_SIZE,     /* uint64_t bytes, a string in the file */
+    CONFIG_SIZE,     /* uint64_t bytes, at least min, a string in the file */
     CONFIG_DURATION, /* msec, a string in the file, within min..max ms */
     CONFIG_CHOICE,   /* int: index into `choices` */
     CONFIG_GROUP,    /* { ... }: read by `keys` into the same base, at `offset` */

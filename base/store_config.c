@@ -2,6 +2,12 @@
 
 #include <string.h>
 
+#define X(sym, name) name,
+const char *const store_cut_names[] = {STORE_CUT_TABLE(X) NULL};
+#undef X
+
+#define WRITE_SPEED_MIN (64 << 10) /* bytes/s: a share over a bad radio link; with less nothing can be promised */
+
 #define KEY(k, kind_, ...) {.name = #k, .kind = kind_, .offset = offsetof(struct store_config, k), __VA_ARGS__}
 
 const struct config_key store_config_keys[] = {
@@ -9,8 +15,14 @@ const struct config_key store_config_keys[] = {
         .help = "name in URLs: letters, digits, '-' and '_'"),
     KEY(path, CONFIG_TEXT, .size = STORE_PATH_MAX, .required = true, .help = "absolute path of the directory"),
     KEY(readonly, CONFIG_FLAG, .help = "true: trayd never writes here"),
+    KEY(cut, CONFIG_CHOICE, .choices = store_cut_names, .help = "what may be cut when the storage hangs"),
+    KEY(flush, CONFIG_FLAG, .help = "what hosts write is brought to the storage at once"),
+    KEY(write_speed, CONFIG_SIZE, .min = WRITE_SPEED_MIN, .help = "bytes a second that the storage takes at least"),
     {0},
 };
+
+/* A write speed that the slowest memory cards keep up (speed class 4). */
+const struct store_config store_defaults = {.cut = CUT_NEVER, .flush = true, .write_speed = 4 << 20};
 
 static int check_one(const struct store_config *s, const char *config_path, struct err *e)
 {
@@ -26,7 +38,9 @@ static int check_one(const struct store_config *s, const char *config_path, stru
 int store_list_check(struct store_list *list, const char *config_path, struct err *e)
 {
     if (list->count == 0) {
-        list->items[0] = (struct store_config){.name = "main", .path = "/srv/trayd/images"};
+        list->items[0] = store_defaults;
+        strcpy(list->items[0].name, "main");
+        strcpy(list->items[0].path, "/srv/trayd/images");
         list->count = 1;
     }
     for (size_t i = 0; i < list->count; i++) {
@@ -37,6 +51,23 @@ int store_list_check(struct store_list *list, const char *config_path, struct er
                                list->items[i].line, list->items[i].name);
     }
     return 0;
+}
+
+static bool is_in(const char *path, const char *dir)
+{
+    size_t len = strlen(dir);
+    while (len > 1 && dir[len - 1] == '/') len--;
+    return strncmp(path, dir, len) == 0 && (path[len] == '/' || !path[len] || len == 1);
+}
+
+size_t store_list_of_path(const struct store_list *list, const char *path)
+{
+    size_t best = list->count;
+    for (size_t i = 0; i < list->count; i++)
+        if (is_in(path, list->items[i].path) &&
+            (best == list->count || strlen(list->items[i].path) > strlen(list->items[best].path)))
+            best = i;
+    return best;
 }
 
 const struct store_config *store_list_find(const struct store_list *list, const char *name)

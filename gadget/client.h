@@ -20,6 +20,7 @@ struct gadget_listener {          /* called from the client's thread; must not c
     void (*operation)(void *owner, const json_t *operation);
     void (*system)(void *owner, const json_t *system);       /* the gadget's part of /system; NULL: connection lost */
     void (*host_ejected)(void *owner, const json_t *event);  /* {"drive", "image", "store"} */
+    void (*storage_cut)(void *owner, const json_t *event);   /* {"drive", "image", "store", "how"} */
     /* After each (re)connection, once all of the above were called for what stands in `hello`: the operations that
      * trayd-gadget knows. One that is believed to be under way and is not among them will never end. */
     void (*synced)(void *owner, const json_t *operations);

@@ -56,6 +56,8 @@ static int take_event(struct gadget_client *c, const char *kind, const json_t *m
         apply(c, CHANGE_SYSTEM, system);
     else if (strcmp(kind, "host_ejected") == 0 && json_is_string(drive))
         c->listener.host_ejected(c->listener.owner, message);
+    else if (strcmp(kind, "storage_cut") == 0 && json_is_string(drive))
+        c->listener.storage_cut(c->listener.owner, message);
     else
         return err_set(e, ERR_INTERNAL, "an event that cannot be understood: \"%.40s\"", kind);
     return 0;

@@ -13,6 +13,7 @@
     GADGET(k, CONFIG_TEXT, .size = sizeof(((struct gadget_config *)0)->k),                                           \
            .line_offset = offsetof(struct config_draft, lines.k), __VA_ARGS__)
 
+static const char *const dirty_limit_names[] = {"system", "device", NULL};
 static const char *const forced_eject_names[] = {"auto", "off", NULL};
 
 static const struct config_key gadget_keys[] = {
@@ -33,6 +34,7 @@ static const struct config_key gadget_keys[] = {
     GADGET(reattach, CONFIG_CHOICE, .choices = reattach_policy_names, .help = "when the gadget may be reattached"),
     GADGET(reattach_hold, CONFIG_DURATION, .min = REATTACH_HOLD_MIN, .max = 60 * 1000,
            .help = "how long a reattach stays unbound"),
+    GADGET(dirty_limit, CONFIG_CHOICE, .choices = dirty_limit_names, .help = "whose unwritten data may be limited"),
     GADGET(sample_interval, CONFIG_DURATION, .min = 100, .max = 60 * 1000, .help = "how often evidence is sampled"),
     GADGET_TEXT(socket, .help = "unix socket of trayd-gadget"),
     GADGET_TEXT(runtime_dir, .help = "directory of the state file and the locks"),
@@ -42,6 +44,11 @@ static const struct config_key gadget_keys[] = {
 
 #define DRIVE(k, kind_, ...) {.name = #k, .kind = kind_, .offset = offsetof(struct drive_config, k), __VA_ARGS__}
 #define HOUR (60 * 60 * 1000)
+#define CLOCK(k, member, ...)                                                                                        \
+    {                                                                                                                \
+        .name = #k, .kind = CONFIG_DURATION, .offset = offsetof(struct drive_config, clock.member), .min = 0,        \
+        .max = HOUR, __VA_ARGS__                                                                                     \
+    }
 
 static const struct config_key drive_keys[] = {
     DRIVE(name, CONFIG_TEXT, .size = DRIVE_NAME_MAX, .required = true,
@@ -54,10 +61,11 @@ static const struct config_key drive_keys[] = {
           .help = "release_when_quiet: the host has not read for so long"),
     DRIVE(dwell, CONFIG_DURATION, .min = 0, .max = HOUR, .help = "how long the drive stays empty between two media"),
     DRIVE(host, CONFIG_CHOICE, .choices = host_kind_names, .help = "whose patience counts"),
-    DRIVE(break_after, CONFIG_DURATION, .min = 0, .max = HOUR,
-          .help = "a forced eject that takes longer may interrupt the host's command"),
-    DRIVE(quarantine, CONFIG_DURATION, .min = 0, .max = HOUR,
-          .help = "how long the drive stays empty after a command was interrupted"),
+    CLOCK(host_command, command, .help = "how long the host waits for a read or write"),
+    CLOCK(host_prevent, prevent, .help = "how long it waits for PREVENT or ALLOW MEDIUM REMOVAL"),
+    CLOCK(host_sync, sync, .help = "how long it waits for SYNCHRONIZE CACHE"),
+    CLOCK(break_after, break_after, .help = "a forced eject that takes longer may interrupt the host's command"),
+    CLOCK(quarantine, quarantine, .help = "how long the drive stays empty after a command was interrupted"),
     DRIVE(patience, CONFIG_DURATION, .min = 0, .max = 24 * HOUR, .help = "of an orderly eject that does not say"),
     DRIVE(stuck_after, CONFIG_DURATION, .min = 1000, .max = HOUR,
           .help = "a call into the kernel that takes longer makes the drive stuck"),
@@ -116,6 +124,7 @@ static const struct gadget_config defaults = {
     .forced_eject = FORCED_EJECT_AUTO,
     .reattach = REATTACH_LAST_RESORT,
     .reattach_hold = 1000, /* a hub reports a change within 256 ms, so does each behind it, then hosts debounce */
+    .dirty_limit = DIRTY_LIMIT_SYSTEM, /* an unplugged keyboard is worse than slower writing elsewhere */
     .sample_interval = 1000,
     .socket = "/run/trayd/gadget.sock",
     .runtime_dir = "/run/trayd",
@@ -137,6 +146,7 @@ int gadget_config_load(const char *path, struct gadget_config *ret, struct err *
     if (!d) return err_set(e, ERR_UNAVAILABLE, "Out of memory while reading %s", path);
     d->config = defaults;
     d->config.drives[0] = drive_defaults;
+    d->config.stores.items[0] = store_defaults;
     if (config_load(path, file_keys, d, e) < 0) return -1;
     if (d->config.drives_count == 0 && d->lines.drives == 0) default_drives(&d->config);
     if (config_check(d, path, e) < 0) return -1;

@@ -9,7 +9,7 @@
 #include <sys/types.h>
 
 #include "base/store_config.h"
-#include "gadget/words.h"
+#include "gadget/profile.h"
 
 #define DRIVES_MAX 16            /* LUNs of one function, FSG_MAX_LUNS in f_mass_storage; and as many functions */
 #define DRIVE_NAME_MAX 16
@@ -17,6 +17,7 @@
 #define FUNCTION_ATTRIBUTES_MAX 16
 
 enum forced_eject_use { FORCED_EJECT_AUTO, FORCED_EJECT_OFF };
+enum dirty_limit_use { DIRTY_LIMIT_SYSTEM, DIRTY_LIMIT_DEVICE };
 
 struct drive_config {
     char name[DRIVE_NAME_MAX];     /* letters and digits, '-', '_' */
@@ -24,8 +25,8 @@ struct drive_config {
     char function[DRIVE_NAME_MAX]; /* name of the mass_storage function; empty: one of its own, named as the drive */
     int lock_policy;               /* enum lock_policy */
     msec quiet, release_quiet, dwell;
-    int host;                      /* enum host_kind: whose clock it is (profile.h), */
-    msec break_after, quarantine;  /* and what is to be different; 0: as the profile says */
+    int host;                      /* enum host_kind: whose clock it is, */
+    struct host_profile clock;     /* and what is to be different; 0: as the profile says */
     msec patience;                 /* of an orderly eject that does not say */
     msec stuck_after;              /* a call into the kernel that takes longer makes the drive `stuck` */
     int line;
@@ -48,6 +49,7 @@ struct gadget_config {
     int forced_eject;              /* enum forced_eject_use */
     int reattach;                  /* enum reattach_policy */
     msec reattach_hold;            /* how long unbound: a host must see a disconnect, not a reset */
+    int dirty_limit;               /* enum dirty_limit_use */
     msec sample_interval;          /* evidence is sampled this often while it can change something */
     char socket[108];              /* sun_path; default /run/trayd/gadget.sock */
     char runtime_dir[STORE_PATH_MAX]; /* state file and locks; default /run/trayd */

@@ -116,6 +116,10 @@ static int check_drive(const struct checker *c, const struct gadget_config *g, s
         return wrong(c, d->line, "the drive's name \"%s\" may have only letters, digits, '-' and '_'", d->name);
     if (d->function[0] && !is_name(d->function))
         return wrong(c, d->line, "the function's name \"%s\" may have only letters, digits, '-' and '_'", d->function);
+    const struct host_profile clock = host_profile_for((enum host_kind)d->host, &d->clock);
+    if (clock.break_after >= clock.command)
+        return wrong(c, d->line, "break_after of drive %s must be shorter than the %g s that the host waits for a command",
+                     d->name, (double)clock.command / 1000);
     for (size_t k = 0; k < i; k++)
         if (strcmp(g->drives[k].name, d->name) == 0)
             return wrong(c, d->line, "there are two drives named \"%s\"", d->name);

@@ -68,7 +68,7 @@ void daemon_break(struct daemon *d, size_t drive, enum waiting_for *ret_found, e
     struct drive_event ev = {.kind = DRIVE_BREAK};
     daemon_turn(&d->units[drive], &ev, &out);
     *ret_found = out.found;
-    *ret_did = out.break_io ? d->units[drive].broke : BREAK_NOT;
+    *ret_did = out.break_io ? d->units[drive].broke : out.cut ? BREAK_BY_CUT : BREAK_NOT;
     *e = out.break_io ? d->units[drive].break_error : (struct err){0};
 }
 
@@ -88,13 +88,14 @@ static void init_unit(struct daemon *d, size_t i)
 {
     struct unit *u = &d->units[i];
     const struct drive_config *c = &d->config->drives[i];
-    const struct host_profile *host = host_profile_of((enum host_kind)c->host);
+    u->clock = host_profile_for((enum host_kind)c->host, &c->clock);
     const struct drive_policy policy = {
         .type = (enum drive_type)c->type, .lock_policy = (enum lock_policy)c->lock_policy,
         .reattach = (enum reattach_policy)d->config->reattach, .quiet = c->quiet, .release_quiet = c->release_quiet,
         .dwell = c->dwell, .stuck_after = c->stuck_after,
-        .break_after = c->break_after ? c->break_after : host->break_after,
-        .quarantine_for = c->quarantine ? c->quarantine : host->quarantine,
+        .break_after = u->clock.break_after,
+        .cut_after = MAX(u->clock.break_after, MIN(host_cut_after(u->clock.command), c->stuck_after / 2)),
+        .quarantine_for = u->clock.quarantine,
     };
     u->daemon = d;
     u->index = i;

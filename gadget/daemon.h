@@ -12,11 +12,20 @@
 #include "gadget/images.h"
 #include "gadget/operations.h"
 #include "gadget/reattach.h"
+#include "gadget/stall.h"
 
 struct medium_info {               /* what people want to know of a medium, and how to recognise it */
     uint64_t device, inode, size;
     msec inserted_real;            /* 0: before we knew */
     char by[OPERATION_BY_MAX];
+    struct backing backing;        /* what may be cut under it */
+};
+
+struct storage_cut {               /* the storage under a medium was cut; zero: it was not */
+    msec at_real;
+    enum store_cut how;
+    bool done;                     /* the engine has said so; else it is tried again after a restart */
+    struct err err;                /* why that failed */
 };
 
 struct unit {                      /* a drive with all that belongs to it */
@@ -24,6 +33,13 @@ struct unit {                      /* a drive with all that belongs to it */
     size_t index;
     const struct drive_config *config;
     struct drive machine;
+    struct host_profile clock;     /* of the host that the drive is configured for */
+    struct stall stall;            /* of its function's thread */
+    bool stall_told;               /* the listeners know of it, */
+    bool patience_told;            /* ... and that the host's patience has ended */
+    struct storage_cut cut;        /* of the storage under its medium */
+    uint64_t flushed_written;      /* bytes that the host had written when the engine was last told to flush, */
+    msec flushed_at;               /* ... and when */
     struct evidence evidence;
     struct engine_sample sample;   /* the last one */
     struct medium_info medium;     /* of machine.medium */

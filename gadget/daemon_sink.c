@@ -19,7 +19,7 @@ static bool same_file(const struct medium_info *a, const struct engine_medium *b
 
 static struct medium_info info_of(const struct engine_medium *m)
 {
-    return (struct medium_info){.device = m->device, .inode = m->inode, .size = m->size};
+    return (struct medium_info){.device = m->device, .inode = m->inode, .size = m->size, .backing = m->backing};
 }
 
 /* Which image is it that the kernel shows? Compared by device and inode; by path only what we never opened. */
@@ -99,7 +99,9 @@ static void on_result(void *owner, size_t drive, const struct engine_result *res
     struct operation *op = operations_by_key(d->operations, u->acting.op);
     if (op && current)
         operation_step_end(op, outcome_name(&r), clock_boot_ms());
-    if (op && current && r.what == DO_SYNC && r.outcome == OUTCOME_OK) op->durable_real = clock_real_ms();
+    /* A sync after the cut proves nothing: the error for what was lost is told once, and not always to us. */
+    bool cut = u->machine.queue_len && u->machine.queue[0].facts & FACT_CUT;
+    if (op && current && r.what == DO_SYNC && r.outcome == OUTCOME_OK && !cut) op->durable_real = clock_real_ms();
     if (!u->machine.observed && ev.result.medium_known) daemon_doubt_the_host(u, was_writable, !r.medium.present);
     daemon_feed(u, &ev);
     bool opening = u->machine.queue_len && u->machine.queue[0].rq.image == u->opened_image;
@@ -112,7 +114,7 @@ static void assume_the_worst(struct daemon *d)
     log_warning("there is a gadget, but no record of what was done with it: its empty drives are quarantined");
     for (size_t i = 0; i < d->units_len; i++)
         drive_restore(&d->units[i].machine, d->units[i].machine.policy.type == DRIVE_DISK,
-                      clock_boot_ms() + host_profile_of((enum host_kind)d->units[i].config->host)->quarantine, 0, 0);
+                      clock_boot_ms() + d->units[i].clock.quarantine, 0, 0);
 }
 
 static void new_incarnation(struct daemon *d)
@@ -223,5 +225,5 @@ static void on_held(void *owner, size_t drive)
 struct engine_sink daemon_sink(struct daemon *d)
 {
     return (struct engine_sink){.owner = d, .result = on_result, .gadget = on_gadget, .link = on_link,
-                                .closed = on_closed, .active = on_active, .held = on_held};
+                                .closed = on_closed, .active = on_active, .cut = daemon_on_cut, .held = on_held};
 }

@@ -47,6 +47,7 @@ static void sample(struct unit *u, msec now)
     const struct engine_sample before = u->sample;
     u->daemon->engine->class->sample(u->daemon->engine, u->index, &u->sample);
     bool moved = evidence_sample(&u->evidence, &u->sample, now);
+    daemon_note_stall(u, now);
     if (moved || u->sample.known != before.known || u->sample.waiting_for != before.waiting_for) u->untold = true;
 }
 
@@ -186,6 +187,8 @@ static void medium_changed(struct unit *u, const struct drive_output *out, msec 
     images_release(d->images, u->held_image);
     u->held_image = u->machine.medium.image;
     if (!u->machine.medium.image) u->medium = (struct medium_info){0};
+    if (!u->machine.cut_at) u->cut = (struct storage_cut){0};
+    u->flushed_written = u->evidence.written;
 }
 
 static void note_queue(struct unit *u, msec now)
@@ -217,13 +220,14 @@ static void set_timers(struct unit *u, msec wake, msec now)
     }
     bool active = u->machine.medium.image && now - MAX(seen->last_read_at, seen->last_write_at) < ACTIVE_FOR &&
                   MAX(seen->last_read_at, seen->last_write_at) > 0;
+    msec look_at = daemon_storage_look_at(u, now);
     if (active || u->untold || drive_wants_samples(&u->machine)) {
-        if (u->sample_timer.at == MSEC_NEVER) loop_timer_set(d->loop, &u->sample_timer, now + d->config->sample_interval);
+        look_at = MIN(look_at, now + d->config->sample_interval);
     } else if (u->machine.medium.image) {
         d->engine->class->arm(d->engine, u->index);
-        if (evidence_polling(&u->evidence, now) < 0 && u->evidence.known && u->sample_timer.at == MSEC_NEVER)
-            loop_timer_set(d->loop, &u->sample_timer, now + POLLING_LOOK);
+        if (evidence_polling(&u->evidence, now) < 0 && u->evidence.known) look_at = MIN(look_at, now + POLLING_LOOK);
     }
+    if (look_at < u->sample_timer.at) loop_timer_set(d->loop, &u->sample_timer, look_at);
 }
 
 static void resume_operation(struct unit *u);
@@ -236,6 +240,7 @@ static void refresh_capabilities(struct unit *u)
     u->machine.policy.can_force = can.forced_eject;
     u->machine.policy.can_signal = can.signal || can.break_io;
     u->machine.policy.can_break = can.signal || can.break_io;
+    u->machine.policy.can_cut = daemon_may_cut(u);
 }
 
 static void break_io(struct unit *u)
@@ -266,6 +271,7 @@ void daemon_turn(struct unit *u, struct drive_event *ev, struct drive_output *ou
     sample(u, now);
     refresh_capabilities(u);
     ev->evidence = evidence_view(&u->evidence, &u->sample);
+    ev->evidence.cut_at = stall_cut_at(&u->stall, &u->clock);
     drive_step(&u->machine, ev, now, out);
     if (u->machine.generation != generation) medium_changed(u, out, now);
     finish_operations(u, out, now);
@@ -279,6 +285,8 @@ void daemon_turn(struct unit *u, struct drive_event *ev, struct drive_output *ou
     if (out->changed || (u->untold && now - u->told_at >= d->config->sample_interval)) daemon_tell_drive(u);
     tell_operations(d, u->index);
     if (out->break_io) break_io(u);
+    if (out->cut) daemon_cut(u, now);
+    daemon_flush(u, now);
     set_timers(u, out->wake, now);
     if (out->action.what != DO_NOTHING) act(u, &out->action);
     reattach_consider_rebuild(d);

@@ -180,6 +180,7 @@ void drive_observe_medium(struct turn *t, const struct drive_medium *seen)
         if (!d->medium.readonly) d->stale_host = true;
     }
     d->medium = *seen;
+    d->cut_at = 0;
     d->generation++;
     d->loaded_since = t->now;
     d->evidence = (struct drive_evidence){.known = d->evidence.known, .shared = d->evidence.shared};
@@ -287,12 +288,31 @@ static void break_io(struct turn *t, struct drive_op *op)
     op->facts |= FACT_BROKE_IO;
 }
 
+static bool can_cut(const struct drive *d)
+{
+    return d->policy.can_cut && d->medium.image && !d->cut_at && d->evidence.known && d->evidence.waiting_for == WAITING_STORAGE;
+}
+
+void drive_was_cut(struct drive *d, msec now)
+{
+    d->cut_at = now;
+    if (d->queue_len && d->queue[0].phase != PHASE_QUEUED) d->queue[0].facts |= FACT_CUT;
+}
+
+static void cut(struct turn *t)
+{
+    drive_was_cut(t->d, t->now);
+    t->out->cut = t->out->changed = true;
+}
+
 /* The operator's order. It needs no permission but the operator's, and is obeyed only where it does what is meant. */
 static void on_break(struct turn *t)
 {
     struct drive *d = t->d;
     t->out->found = d->evidence.known ? d->evidence.waiting_for : WAITING_UNKNOWN;
-    if (t->out->found == WAITING_HOST && d->policy.can_break) break_io(t, d->queue_len ? &d->queue[0] : NULL);
+    struct drive_op *op = d->queue_len ? &d->queue[0] : NULL;
+    if (t->out->found == WAITING_HOST && d->policy.can_break) break_io(t, op);
+    if (can_cut(d)) cut(t);
 }
 
 /* The policy that releases a lock when all is quiet is no permission to interrupt somebody. */
@@ -315,16 +335,35 @@ static void look_into_force(struct turn *t)
     if (d->evidence.known && d->evidence.waiting_for == WAITING_HOST && d->policy.can_break) break_io(t, op);
 }
 
-msec drive_breaks_at(const struct drive *d, msec now)
+/* When `after` has passed since a way out that was, or will be, ordered with force. */
+static msec force_lasts(const struct drive *d, msec after, msec now)
 {
     const struct drive_op *op = d->queue_len ? &d->queue[0] : NULL;
-    if (!op || d->stuck || op->broke || !d->policy.can_break) return MSEC_NEVER;
-    if (d->outstanding != DO_FORCE && d->outstanding != DO_ASK) return MSEC_NEVER;
+    if (!op || d->stuck || (d->outstanding != DO_FORCE && d->outstanding != DO_ASK)) return MSEC_NEVER;
     bool may = may_break(op, now);
     if (!may && op->rq.on_timeout != ON_TIMEOUT_FORCE) return MSEC_NEVER;
-    msec at = d->outstanding_since + d->policy.break_after;
-    if (!may) at = MAX(at, op->patience_until);
+    msec at = d->outstanding_since + after;
+    return may ? at : MAX(at, op->patience_until);
+}
+
+msec drive_breaks_at(const struct drive *d, msec now)
+{
+    if (!d->policy.can_break || (d->queue_len && d->queue[0].broke)) return MSEC_NEVER;
+    msec at = force_lasts(d, d->policy.break_after, now);
     return at > now ? at : now + DRIVE_BREAK_LOOK;
+}
+
+msec drive_cuts_at(const struct drive *d, msec now)
+{
+    if (!can_cut(d)) return MSEC_NEVER;
+    msec forced = force_lasts(d, d->policy.cut_after, now);
+    return d->evidence.cut_at ? MIN(forced, d->evidence.cut_at) : forced;
+}
+
+/* Rung 3 where the thread waits for storage: for an eject with force, or because the host is about to lose patience. */
+static void look_into_storage(struct turn *t)
+{
+    if (t->now >= drive_cuts_at(t->d, t->now)) cut(t);
 }
 
 static void on_link(struct turn *t)
@@ -383,6 +422,7 @@ void drive_step(struct drive *d, const struct drive_event *ev, msec now, struct 
     handle(&t);
     if (is_overdue(d, now)) on_overdue(&t);
     look_into_force(&t);
+    look_into_storage(&t);
     if (d->quarantine && now >= d->quarantine_until) { /* time ends it for read-only media; stale_host stays */
         d->quarantine = false;
         out->changed = true;
@@ -395,7 +435,7 @@ void drive_step(struct drive *d, const struct drive_event *ev, msec now, struct 
 
     if (d->outstanding != DO_NOTHING && !d->stuck) out->wake = d->outstanding_since + d->policy.stuck_after;
     if (d->quarantine) out->wake = MIN(out->wake, d->quarantine_until);
-    out->wake = MIN(out->wake, MIN(ladder_wake(d), drive_breaks_at(d, now)));
+    out->wake = MIN(out->wake, MIN(ladder_wake(d), MIN(drive_breaks_at(d, now), drive_cuts_at(d, now))));
 }
 
 /* ---- what it looks like ------------------------------------------------------------------------------------------ */
@@ -462,6 +502,7 @@ const char *drive_check(const struct drive *d)
     for (size_t i = 1; i < d->queue_len; i++)
         if (d->queue[i].phase != PHASE_QUEUED) return "only the head of the queue is under way";
     if (d->stuck && d->queue_len) return "a stuck drive has an empty queue";
+    if (d->cut_at && (!d->medium.image || !d->policy.can_cut)) return "storage is cut only where it may be";
     if (d->stuck && d->outstanding == DO_NOTHING) return "a stuck drive has an action outstanding";
     if (d->queue_len) {
         const struct drive_op *op = &d->queue[0];

@@ -23,7 +23,8 @@
  *     others at most an observation;
  *   - only the head of the queue is in a phase other than QUEUED;
  *   - INSERTING only while the drive is empty, and never a writable image while `stale_host`;
- *   - a drive with an overdue action is stuck, and has an empty queue.
+ *   - a drive with an overdue action is stuck, and has an empty queue;
+ *   - storage is cut once for a medium, only where that is allowed, and only while the thread waits for storage.
  */
 #pragma once
 
@@ -50,7 +51,9 @@ struct drive_policy {           /* from the configuration; constant while the dr
     bool can_force;             /* the kernel has forced_eject, and it is not switched off */
     bool can_signal;            /* the function's thread is known, so that SIGUSR1 can be sent to it */
     bool can_break;             /* that, or the kernel has break_io */
+    bool can_cut;               /* the storage under the medium is ours to cut when it hangs; constant for a medium */
     msec break_after;           /* a forced eject that takes longer is looked into: the host's patience is limited */
+    msec cut_after;             /* one that waits for storage all that time has its storage cut */
     msec quarantine_for;        /* from a break on: how long the host may still hold a command for the old medium */
 };
 
@@ -81,6 +84,7 @@ struct drive_evidence {         /* what can be seen of the host without disturbi
     enum lock_state lock;
     msec lock_seen_at;
     enum waiting_for waiting_for;
+    msec cut_at;                /* storage that still hangs then must be cut, or the host resets the device (stall.h); 0: none */
 };
 
 struct drive_medium {
@@ -118,6 +122,7 @@ struct drive {
     bool stale_host;
     bool quarantine;            /* the drive must stay empty: */
     msec quarantine_until;      /* ... for read-only media at least till then */
+    msec cut_at;                /* the storage under this medium was cut then; 0: not */
     msec broken_at;             /* I/O was broken then, and no disconnect was seen since; 0: never */
     struct drive_evidence evidence;
 
@@ -144,7 +149,7 @@ enum drive_event_kind {
     DRIVE_CANCEL,       /* op */
     DRIVE_HURRY,        /* op: force it now */
     DRIVE_ACCEPT_STALE, /* somebody takes the risk */
-    DRIVE_BREAK,        /* the operator's "let go, now"; see out->found and out->break_io */
+    DRIVE_BREAK,        /* the operator's "let go, now"; see out->found, out->break_io and out->cut */
     DRIVE_HELD,         /* an earlier process's call is still under way on this function: stuck until RESULT */
 };
 
@@ -182,6 +187,7 @@ enum drive_fact {       /* bits of drive_finish.facts and drive_output.facts */
     FACT_UNCHANGED = 32,       /* it was so already; the kernel was not touched */
     FACT_BROKE_IO = 128,       /* rung 3: a command in flight was interrupted */
     FACT_NOT_DURABLE = 64,     /* the image could not be synced within stuck_after: it is unclean */
+    FACT_CUT = 256,            /* the storage under the medium was cut */
 };
 
 struct drive_finish {
@@ -209,6 +215,7 @@ struct drive_output {
     enum err_code refused;     /* DRIVE_REQUEST, _CANCEL, _HURRY: why not; ERR_NONE where it was accepted */
     op_key joined;             /* DRIVE_REQUEST: the operation that this one became part of */
     bool break_io;             /* interrupt what the function is doing, now and once; nothing comes back from that */
+    bool cut;                  /* cut the storage under the medium, now and once; nothing comes back from that */
     enum waiting_for found;    /* DRIVE_BREAK: what it was doing */
     bool changed;              /* the drive looks different to a client */
     bool host_ejected;         /* the medium left without an operation of ours */
@@ -221,6 +228,8 @@ void drive_init(struct drive *d, const struct drive_policy *policy);
 
 /* What an earlier process knew, before the first step. quarantine_until 0: none. */
 void drive_restore(struct drive *d, bool stale_host, msec quarantine_until, uint64_t generation, msec broken_at);
+/* The storage under the medium was cut for another drive, whose medium lies on it too. */
+void drive_was_cut(struct drive *d, msec now);
 void drive_step(struct drive *d, const struct drive_event *ev, msec now, struct drive_output *out);
 
 enum drive_state drive_state(const struct drive *d);
@@ -228,6 +237,8 @@ enum op_state drive_op_state(const struct drive_op *op);
 bool drive_can_take(const struct drive_policy *p); /* there is some way to take a medium that the host does not give */
 /* When the call under way is looked into, to break I/O if it waits for the host; MSEC_NEVER where that is not allowed. */
 msec drive_breaks_at(const struct drive *d, msec now);
+/* When the storage under the medium is cut if it hangs till then; MSEC_NEVER where that is not allowed. */
+msec drive_cuts_at(const struct drive *d, msec now);
 bool drive_wants_samples(const struct drive *d); /* evidence can change a decision, or somebody should see it */
 
 /* NULL, or which invariant does not hold. */

@@ -13,6 +13,7 @@
 
 #include "base/json.h"
 #include "base/loop.h"
+#include "gadget/backing.h"
 #include "gadget/config.h"
 #include "gadget/drive.h"
 
@@ -26,6 +27,8 @@ struct engine_medium {          /* what the kernel shows in a drive */
     bool deleted;               /* the file has no name any more */
     uint64_t device, inode;     /* of the file; 0 where it could not be looked at */
     uint64_t size;              /* of the file in bytes */
+    uint64_t storage;           /* device number of what it lies on: itself where it is a block device; 0: not known */
+    struct backing backing;     /* what may be cut when it hangs (OPEN, and what was found in the drive) */
     char path[MEDIUM_PATH_MAX]; /* without " (deleted)" */
 };
 
@@ -46,7 +49,7 @@ struct engine_result {
     struct engine_medium medium;/* OPEN: of the image that was opened */
 };
 
-enum engine_break { BREAK_BY_ATTRIBUTE, BREAK_BY_SIGNAL, BREAK_NOT };
+enum engine_break { BREAK_BY_ATTRIBUTE, BREAK_BY_SIGNAL, BREAK_BY_CUT /* of the storage, by cut() */, BREAK_NOT };
 
 enum gadget_order { GADGET_START, GADGET_START_UNBOUND, GADGET_BIND, GADGET_UNBIND, GADGET_REMOVE };
 
@@ -75,6 +78,7 @@ struct engine_sample {          /* of the function's thread; absolute counters s
     uint64_t bytes_read, bytes_written; /* by the host */
     uint64_t commands;          /* rises with every command, TEST UNIT READY too */
     enum waiting_for waiting_for;
+    bool flushing;              /* inside a command that brings data to the storage */
 };
 
 struct engine_capabilities {
@@ -89,6 +93,7 @@ struct engine_sink {
     void (*link)(void *owner, const struct engine_link *l);
     void (*closed)(void *owner, size_t drive); /* the kernel seems to have let go of the image: observe */
     void (*active)(void *owner, size_t drive); /* the host did something after quiet; one-shot until the next arm() */
+    void (*cut)(void *owner, size_t drive, const struct err *e); /* the end of a cut(): e->code 0, or why it failed */
     void (*held)(void *owner, size_t drive);   /* a call of an earlier process is still under way there; when it ends,
                                                   a result for an OBSERVE with ticket 0 follows */
 };
@@ -103,6 +108,10 @@ struct engine_class {
     /* Interrupts what the drive's function does for the host; called while an order is outstanding there. BREAK_NOT
      * with *e where that would not help or cannot be done. */
     enum engine_break (*break_io)(struct engine *e, size_t drive, struct err *err);
+    /* Cuts the storage under the drive's medium; sink->cut tells the end, if it ever comes. */
+    void (*cut)(struct engine *e, size_t drive, const struct backing *b);
+    /* The host has written to the drive's medium: brings it to the storage, without waiting for that. */
+    void (*flush)(struct engine *e, size_t drive);
     void (*free)(struct engine *e);
 };
 

@@ -48,7 +48,7 @@ static void on_released(void *owner)
         if (kernel_function_of(f->k, i) == f) kernel_drive_observe(&f->k->drives[i]);
 }
 
-static struct worker *make_worker(struct kernel_engine *k, const char *name, const char *lock_path, msec replace_after,
+struct worker *kernel_make_worker(struct kernel_engine *k, const char *name, const char *lock_path, msec replace_after,
                                   struct kernel_function *f, struct err *e)
 {
     struct worker_spec spec = {.name = name,
@@ -64,7 +64,7 @@ static struct worker *make_worker(struct kernel_engine *k, const char *name, con
     return worker_new(k->base.loop, &spec, e);
 }
 
-static msec shortest_patience(const struct gadget_config *c)
+msec kernel_shortest_patience(const struct gadget_config *c)
 {
     msec shortest = c->drives_count ? c->drives[0].stuck_after : 1;
     for (size_t i = 1; i < c->drives_count; i++) shortest = MIN(shortest, c->drives[i].stuck_after);
@@ -79,7 +79,7 @@ struct worker *kernel_store_worker(struct kernel_engine *k, size_t store)
         snprintf(name, sizeof k->store_names[0], "worker of %s%s", store < ELSEWHERE ? "store " : "other images",
                  store < ELSEWHERE ? k->base.config->stores.items[store].name : "");
         /* Replaced when its first customer has given up: the next one's image may lie on a part that still answers. */
-        k->stores[store] = make_worker(k, name, NULL, shortest_patience(k->base.config), NULL, &e);
+        k->stores[store] = kernel_make_worker(k, name, NULL, kernel_shortest_patience(k->base.config), NULL, &e);
         if (!k->stores[store]) log_error("%s", e.text);
     }
     return k->stores[store];
@@ -93,7 +93,7 @@ static int make_function(struct kernel_engine *k, size_t drive, struct err *e)
     f->k = k;
     snprintf(f->name, sizeof f->name, "worker of %s", name);
     snprintf(f->lock_path, sizeof f->lock_path, "%s/function-%s.lock", k->base.config->runtime_dir, name);
-    f->worker = make_worker(k, f->name, f->lock_path, 0, f, e);
+    f->worker = kernel_make_worker(k, f->name, f->lock_path, 0, f, e);
     return f->worker ? worker_start(f->worker, e) : -1;
 }
 
@@ -108,7 +108,8 @@ enum engine_break kernel_break(struct engine *e, size_t drive, struct err *err)
         FAULT_POINT("signal.sent");
         return sent == 0 ? BREAK_BY_SIGNAL : BREAK_NOT;
     }
-    if (!k->breaker) k->breaker = make_worker(k, "worker that breaks I/O", NULL, shortest_patience(e->config), NULL, err);
+    if (!k->breaker)
+        k->breaker = kernel_make_worker(k, "worker that breaks I/O", NULL, kernel_shortest_patience(e->config), NULL, err);
     struct task *t = k->breaker ? task_new(k, WORK_BREAK, drive, kernel_ignore_answer) : NULL;
     if (!t) return BREAK_NOT;
     t->quiet = true;
@@ -245,6 +246,7 @@ static void kernel_sample(struct engine *e, size_t drive, struct engine_sample *
     ret->bytes_written = now.written;
     ret->commands = now.commands;
     ret->waiting_for = now.waiting_for;
+    ret->flushing = now.flushing;
 }
 
 static void kernel_capabilities(const struct engine *e, size_t drive, struct engine_capabilities *ret)
@@ -266,11 +268,16 @@ static void kernel_free(struct engine *e)
     loop_timer_set(e->loop, &k->timer, MSEC_NEVER);
     worker_free(k->gadget);
     worker_free(k->breaker);
+    worker_free(k->cutter);
     for (size_t i = 0; i < DRIVES_MAX; i++) worker_free(k->functions[i].worker);
-    for (size_t i = 0; i <= STORES_MAX; i++) worker_free(k->stores[i]);
+    for (size_t i = 0; i <= STORES_MAX; i++) {
+        worker_free(k->stores[i]);
+        worker_free(k->flushers[i]);
+    }
     for (size_t i = 0; i < e->config->drives_count; i++) kernel_drive_done(&k->drives[i]);
     udc_free(k->udc);
     probe_free(k->probe);
+    dirty_limits_free(k->limits);
     free(k);
 }
 
@@ -282,6 +289,8 @@ static const struct engine_class kernel_class = {
     .arm = kernel_drive_arm,
     .capabilities = kernel_capabilities,
     .break_io = kernel_break,
+    .cut = kernel_cut,
+    .flush = kernel_flush,
     .free = kernel_free,
 };
 
@@ -293,11 +302,12 @@ static int make_parts(struct kernel_engine *k, struct err *e)
     for (size_t i = 0; i < c->drives_count; i++)
         if (kernel_drive_init(k, i, e) < 0) return -1;
     k->probe = probe_new("/proc", build_function_count(c));
-    if (!k->probe) return err_set(e, ERR_UNAVAILABLE, "No memory");
+    k->limits = dirty_limits_new("/sys", "/proc/sys", c->runtime_dir, c->dirty_limit == DIRTY_LIMIT_SYSTEM);
+    if (!k->probe || !k->limits) return err_set(e, ERR_UNAVAILABLE, "No memory");
     k->udc = udc_new(k->base.loop, "/sys/class/udc", c->udc, c->name, on_udc, k, e);
     if (!k->udc) return -1;
     snprintf(k->gadget_lock_path, sizeof k->gadget_lock_path, "%s/gadget.lock", c->runtime_dir);
-    k->gadget = make_worker(k, "worker of the gadget", k->gadget_lock_path, 0, NULL, e);
+    k->gadget = kernel_make_worker(k, "worker of the gadget", k->gadget_lock_path, 0, NULL, e);
     if (!k->gadget || worker_start(k->gadget, e) < 0) return -1;
     for (size_t i = 0; i < c->drives_count; i++)
         if (make_function(k, i, e) < 0) return -1;

@@ -1,12 +1,14 @@
 /*
- * engine_kernel.h - the parts of the kernel engine, for its own files only (engine_kernel.c, kernel_drive.c).
+ * engine_kernel.h - the parts of the kernel engine, for its own files only (engine_kernel.c, kernel_drive.c,
+ * kernel_storage.c).
  *
- * Workers: one per mass_storage function for its LUNs' attributes, one per store for images, one for media that lie in
- * none of the stores, one for the gadget itself. All of the engine's state is here, in the parent; a worker knows
- * nothing but its request.
+ * Workers: one per mass_storage function for its LUNs' attributes, two per store for images (one brings what the host
+ * writes to the storage), the same for media that lie in none of the stores, one for the gadget itself.
+ * All of the engine's state is here, in the parent; a worker knows nothing but its request.
  */
 #pragma once
 
+#include "gadget/dirty_limits.h"
 #include "gadget/engine.h"
 #include "gadget/probe.h"
 #include "gadget/udc.h"
@@ -18,7 +20,7 @@
 struct kernel_image {        /* an image that is held open (O_PATH: see image.h) */
     int fd;                  /* -1: none */
     bool readonly;
-    uint64_t device, inode, size;
+    uint64_t device, inode, size, storage;
     size_t store;            /* whose worker touches it */
 };
 
@@ -33,6 +35,8 @@ struct kernel_drive {
     struct watch watch;
     unsigned adding[WATCH_SORTS]; /* watches on their way */
     bool armed;                   /* somebody wants to hear of the next activity */
+    bool flushing;                /* a FLUSH is under way */
+    bool flush_failed;            /* the last one failed, which was told */
     bool has_forced_eject, has_break_io;
 };
 
@@ -48,8 +52,12 @@ struct kernel_engine {
     struct kernel_function functions[DRIVES_MAX]; /* in the order of linking */
     struct worker *stores[STORES_MAX + 1];        /* made when they are needed */
     char store_names[STORES_MAX + 1][STORE_NAME_MAX + 24];
+    struct worker *flushers[STORES_MAX + 1];      /* so are these: they hang for as long as the storage takes */
+    char flusher_names[STORES_MAX + 1][STORE_NAME_MAX + 24];
     struct worker *gadget;
     struct worker *breaker;                       /* for break_io, when the function's own worker hangs; made when needed */
+    struct worker *cutter;                        /* cuts storage; made when needed */
+    struct dirty_limits *limits;
     char gadget_lock_path[STORE_PATH_MAX + 64];
     struct probe *probe;
     struct udc *udc;
@@ -91,10 +99,23 @@ void kernel_drive_observe(struct kernel_drive *d); /* with ticket 0 */
 void kernel_ignore_answer(struct worker_job *job, enum worker_end end, const void *answer, int fds[PACKET_FDS_MAX]);
 void kernel_drive_arm(struct engine *e, size_t drive);
 
+/* ---- kernel_storage.c ---- */
+
+void kernel_cut(struct engine *e, size_t drive, const struct backing *b); /* as in struct engine_class */
+void kernel_flush(struct engine *e, size_t drive);
+void kernel_limit_dirty(struct kernel_engine *k); /* another medium is in some drive */
+
+/* Who syncs an image of that store: its flusher, where that has a file open. */
+struct worker *kernel_sync_worker(struct kernel_engine *k, size_t store);
+
 /* ---- engine_kernel.c ---- */
+
+struct worker *kernel_make_worker(struct kernel_engine *k, const char *name, const char *lock_path, msec replace_after,
+                                  struct kernel_function *f, struct err *e);
 
 struct kernel_function *kernel_function_of(struct kernel_engine *k, size_t drive);
 /* As break_io of struct engine_class. */
 enum engine_break kernel_break(struct engine *e, size_t drive, struct err *err);
+msec kernel_shortest_patience(const struct gadget_config *c); /* of the drives' stuck_after */
 /* The worker of a store, made now if need be; NULL where that fails. */
 struct worker *kernel_store_worker(struct kernel_engine *k, size_t store);

@@ -39,7 +39,7 @@ struct sim_drive {
     struct engine_medium opened;
     int opened_fd;
     bool armed;
-    struct loop_timer done;
+    struct loop_timer done, cut_done;
 };
 
 struct engine_sim {
@@ -81,6 +81,9 @@ static void open_image(struct engine_sim *s, size_t drive, struct engine_result 
     d->opened_fd = fd;
     r->outcome = fd < 0 ? OUTCOME_ERROR : OUTCOME_OK;
     if (fd >= 0) image_path(fd, d->opened.path, sizeof d->opened.path);
+    size_t store = store_list_of_path(&s->engine.config->stores, d->opened.path);
+    if (fd >= 0 && store < s->engine.config->stores.count)
+        d->opened.backing = (struct backing){.how = s->engine.config->stores.items[store].cut, .number = store};
     r->medium = d->opened;
 }
 
@@ -249,6 +252,26 @@ static enum engine_break break_io(struct engine *e, size_t drive, struct err *er
     return BREAK_BY_SIGNAL;
 }
 
+static void on_cut_done(struct loop_timer *t, attr_unused msec now)
+{
+    struct sim_drive *d = t->owner;
+    const struct err none = {0};
+    d->sim->engine.sink.cut(d->sim->engine.sink.owner, d->index, &none);
+}
+
+/* What hangs in that storage ends with an I/O error, and goes on with the next command. */
+static void cut(struct engine *e, size_t drive, const struct backing *b)
+{
+    struct engine_sim *s = sim_of(e);
+    for (size_t i = 0; i < e->config->drives_count; i++)
+        if (s->drives[i].lun->hang == SIM_HANG_STORAGE && backing_equal(&s->drives[i].lun->medium.backing, b))
+            s->drives[i].lun->hang = SIM_HANG_NOT;
+    kick(s);
+    loop_timer_set(e->loop, &s->drives[drive].cut_done, clock_boot_ms() + ORDER_TAKES);
+}
+
+static void flush(attr_unused struct engine *e, attr_unused size_t drive) {} /* no byte of an image is ever written here */
+
 /* ---- the control socket ------------------------------------------------------------------------------------------ */
 
 static int control_link(struct engine_sim *s, const char *argument, struct err *e)
@@ -385,7 +408,7 @@ static void free_engine(struct engine *e)
 
 static const struct engine_class class = {
     .name = "simulation", .gadget = order_gadget, .order = give_order, .sample = take_sample, .arm = arm,
-    .capabilities = capabilities, .break_io = break_io, .free = free_engine,
+    .capabilities = capabilities, .break_io = break_io, .cut = cut, .flush = flush, .free = free_engine,
 };
 
 struct engine *engine_sim_new(const struct gadget_config *c, struct loop *l, const struct engine_sink *sink,
@@ -409,6 +432,7 @@ struct engine *engine_sim_new(const struct gadget_config *c, struct loop *l, con
         s->drives[i].lun = &s->kernel->luns[i];
         s->drives[i].lun->sector = c->drives[i].type == DRIVE_CDROM ? 2048 : 512;
         loop_timer_init(&s->drives[i].done, on_order_done, &s->drives[i]);
+        loop_timer_init(&s->drives[i].cut_done, on_cut_done, &s->drives[i]);
     }
     loop_timer_init(&s->gadget_done, on_gadget_done, s);
     if (listen_on(s, control_path, e) < 0) {

@@ -54,7 +54,8 @@ static struct forecast of_call(const struct drive *d, const struct drive_op *op,
     if (d->outstanding == DO_OPEN) return (struct forecast){NEXT_FAIL, overdue, NEXT_NOTHING, MSEC_NEVER};
     if (d->outstanding == DO_SYNC) return (struct forecast){NEXT_FINISH_UNSYNCED, overdue, NEXT_NOTHING, MSEC_NEVER};
     if (d->outstanding == DO_REATTACH) return never();
-    msec breaks_at = drive_breaks_at(d, now);
+    msec breaks_at = drive_breaks_at(d, now), cuts_at = drive_cuts_at(d, now);
+    if (cuts_at < overdue) return (struct forecast){NEXT_CUT, cuts_at, NEXT_STUCK, overdue};
     if (breaks_at < overdue && !op->broke)
         return (struct forecast){d->evidence.waiting_for == WAITING_HOST ? NEXT_BREAK_IO : NEXT_NOTHING, breaks_at, NEXT_STUCK, overdue};
     return (struct forecast){NEXT_STUCK, overdue, NEXT_NOTHING, MSEC_NEVER};

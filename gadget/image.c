@@ -51,6 +51,7 @@ int image_identify(int fd, struct engine_medium *ret)
     if (fstat(fd, &st) < 0) return -1;
     ret->device = st.st_dev;
     ret->inode = st.st_ino;
+    ret->storage = S_ISBLK(st.st_mode) ? st.st_rdev : st.st_dev;
     ret->size = S_ISBLK(st.st_mode) ? block_device_bytes(st.st_rdev) : (uint64_t)st.st_size;
     return 0;
 }
@@ -122,14 +123,28 @@ int image_open(const struct image_wish *wish, struct engine_medium *ret, struct 
     return take_fd(&fd);
 }
 
-int image_sync(int fd, struct err *e)
+int image_reopen(int fd)
 {
     char path[FD_PATH_MAX];
-    /* fsync(2) writes back the whole file whoever wrote to it, and needs no right to write. */
-    cleanup_close int real = open(fd_path(fd, path), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (real < 0 || fsync(real) < 0)
-        return err_set_errno(e, errno == ENOSPC ? ERR_NO_SPACE : ERR_UNAVAILABLE, errno, "Cannot sync the image");
-    return 0;
+    /* fsync(2) and sync_file_range(2) write back the whole file whoever wrote to it, and need no right to write. */
+    return open(fd_path(fd, path), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+}
+
+int image_sync_error(int errnum, struct err *e)
+{
+    return err_set_errno(e, errnum == ENOSPC ? ERR_NO_SPACE : ERR_UNAVAILABLE, errnum, "Cannot sync the image");
+}
+
+int image_sync(int fd, struct err *e)
+{
+    cleanup_close int real = image_reopen(fd);
+    return real < 0 || fsync(real) < 0 ? image_sync_error(errno, e) : 0;
+}
+
+int image_write_back(int fd, struct err *e)
+{
+    if (sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE) == 0) return 0;
+    return err_set_errno(e, ERR_UNAVAILABLE, errno, "Cannot write the image back");
 }
 
 int image_watch(int inotify_fd, int fd, uint32_t mask, struct err *e)

@@ -42,5 +42,14 @@ int image_path(int fd, char *ret, size_t size);
 /* Everything that was written to the image is on the disk when this returns 0. */
 int image_sync(int fd, struct err *e);
 
+/* A real descriptor of the image that an O_PATH descriptor holds, for reading; -1 with errno. Closing one writes nothing
+ * back on file systems of the kernel's own, but asks the server of a FUSE file system. */
+int image_reopen(int fd);
+int image_sync_error(int errnum, struct err *e); /* of an fsync(2); -1 */
+
+/* `fd` is a real descriptor. Begins to bring what was written to the disk, and does not wait for it, as far as the
+ * storage's queue takes it. Errors of the storage are left to whoever syncs. Returns 0, or -1 with *e. */
+int image_write_back(int fd, struct err *e);
+
 /* Adds the image to the inotify instance. Returns the watch descriptor, or -1 with *e. */
 int image_watch(int inotify_fd, int fd, uint32_t mask, struct err *e);

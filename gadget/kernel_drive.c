@@ -20,21 +20,10 @@ static void deliver(struct kernel_drive *d, const struct engine_result *r)
 
 /* ---- images ------------------------------------------------------------------------------------------------------ */
 
-static bool is_below(const char *path, const char *dir)
-{
-    size_t len = strlen(dir);
-    while (len > 1 && dir[len - 1] == '/') len--;
-    return strncmp(path, dir, len) == 0 && (path[len] == '/' || len == 1);
-}
-
 static size_t store_of(const struct gadget_config *c, const char *path)
 {
-    size_t best = ELSEWHERE;
-    for (size_t i = 0; i < c->stores.count; i++)
-        if (is_below(path, c->stores.items[i].path) &&
-            (best == ELSEWHERE || strlen(c->stores.items[i].path) > strlen(c->stores.items[best].path)))
-            best = i;
-    return best;
+    size_t store = store_list_of_path(&c->stores, path);
+    return store < c->stores.count ? store : ELSEWHERE;
 }
 
 void kernel_ignore_answer(struct worker_job *job, enum worker_end end, const void *answer, int fds[PACKET_FDS_MAX])
@@ -55,7 +44,7 @@ static void release(struct kernel_drive *d, struct kernel_image *image, bool syn
 {
     if (image->fd < 0) return;
     int fd = take_fd(&image->fd);
-    struct worker *w = kernel_store_worker(d->k, image->store);
+    struct worker *w = sync ? kernel_sync_worker(d->k, image->store) : kernel_store_worker(d->k, image->store);
     struct task *t = w ? task_new(d->k, sync ? WORK_SYNC : WORK_CLOSE, d->index, kernel_ignore_answer) : NULL;
     *image = no_image;
     if (!t) {
@@ -152,6 +141,8 @@ static void current_is(struct kernel_drive *d, struct kernel_image image)
 {
     d->current = image;
     d->serial++;
+    d->flush_failed = false;
+    kernel_limit_dirty(d->k);
     add_watch(d, WATCH_CLOSES);
     if (d->armed) add_watch(d, WATCH_ACTIVITY);
 }
@@ -163,6 +154,7 @@ static void current_left(struct kernel_drive *d, enum drive_do what)
     if (left.fd < 0) return;
     d->current = no_image;
     d->serial++;
+    kernel_limit_dirty(d->k);
     watch_clear(&d->watch);
     release(d, &d->removed, false);
     if (!left.readonly && (what == DO_ASK || what == DO_FORCE))
@@ -193,6 +185,7 @@ static void take_note(struct kernel_drive *d, enum drive_do what, const struct e
                                         .device = r->medium.device,
                                         .inode = r->medium.inode,
                                         .size = r->medium.size,
+                                        .storage = r->medium.storage,
                                         .store = store_of(d->k->base.config, r->medium.path)});
 }
 
@@ -265,6 +258,7 @@ static void opened(struct worker_job *job, enum worker_end end, const void *answ
                                         .device = r.medium.device,
                                         .inode = r.medium.inode,
                                         .size = r.medium.size,
+                                        .storage = r.medium.storage,
                                         .store = store};
     }
     deliver(d, &r);
@@ -310,6 +304,7 @@ static struct worker *prepare_open(struct kernel_drive *d, struct task *t, const
     if (store < stores->count) {
         snprintf(t->work.store_path, sizeof t->work.store_path, "%s", o->store_path);
         t->work.store_readonly = stores->items[store].readonly;
+        t->work.store_cut = (enum store_cut)stores->items[store].cut;
     } else {
         store = ELSEWHERE;
     }
@@ -325,7 +320,7 @@ static struct worker *prepare_sync(struct kernel_drive *d, struct task *t)
     struct kernel_image *image = d->removed.fd >= 0 ? &d->removed : &d->current;
     size_t store = image->fd >= 0 ? image->store : ELSEWHERE;
     t->job.fds[0] = image == &d->removed ? take_fd(&image->fd) : duplicate(image->fd);
-    return kernel_store_worker(d->k, store);
+    return kernel_sync_worker(d->k, store);
 }
 
 void kernel_drive_order(struct engine *e, size_t drive, const struct engine_order *o)

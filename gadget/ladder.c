@@ -33,6 +33,7 @@ static void enter(struct turn *t, struct drive_op *op, enum op_phase phase, enum
         op->was_readonly = t->d->medium.readonly;
         op->was_locked = t->d->evidence.lock == LOCK_LOCKED;
         op->decided_on = t->d->evidence;
+        if (t->d->cut_at) op->facts |= FACT_CUT;
     }
     if (what != DO_ASK || ++op->asked == 1) t->out->changed = true; /* asking again looks the same from outside */
     drive_act(t, what, op);
@@ -352,7 +353,8 @@ void ladder_result(struct turn *t, enum drive_do what, bool medium_left)
     bool busy = r->outcome == OUTCOME_BUSY;
 
     if (what == DO_SYNC) {
-        if (r->outcome != OUTCOME_OK) op->facts |= FACT_NOT_DURABLE;
+        /* What was lost when the storage was cut may have been reported to somebody else (errseq.h in the kernel). */
+        if (r->outcome != OUTCOME_OK || (op->facts & FACT_CUT)) op->facts |= FACT_NOT_DURABLE;
         after_eject(t, op);
     } else if (medium_left && (what == DO_ASK || what == DO_FORCE || what == DO_SIGNAL)) {
         medium_taken(t, op, what != DO_ASK || op->broke || (op->force_now && !d->policy.can_force));

@@ -130,11 +130,13 @@ static void ignore_result(attr_unused void *o, attr_unused size_t d, attr_unused
 static void ignore_link(attr_unused void *o, attr_unused const struct engine_link *l) {}
 static void ignore_drive(attr_unused void *o, attr_unused size_t d) {}
 
+static void ignore_cut(attr_unused void *o, attr_unused size_t d, attr_unused const struct err *e) {}
+
 static int take_down(const struct gadget_config *c, struct err *e)
 {
     struct take_down t = {.loop = loop_new(e)};
     if (!t.loop) return -1;
-    const struct engine_sink sink = {.owner = &t, .result = ignore_result, .gadget = on_removed, .link = ignore_link,
+    const struct engine_sink sink = {.cut = ignore_cut, .owner = &t, .result = ignore_result, .gadget = on_removed, .link = ignore_link,
                                      .closed = ignore_drive, .active = ignore_drive, .held = ignore_drive};
     struct engine *engine = engine_kernel_new(c, t.loop, &sink, e);
     if (engine) {

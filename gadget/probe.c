@@ -159,8 +159,10 @@ bool probe_sample(struct probe *p, size_t index, struct probe_counters *ret)
         probe_forget(p);
         return false;
     }
-    if (read_stat(dir, name, &state, &flags, &started) && read_at(dir, "stack", stack, sizeof stack))
+    if (read_stat(dir, name, &state, &flags, &started) && read_at(dir, "stack", stack, sizeof stack)) {
         now.waiting_for = probe_classify(stack, state);
+        now.flushing = probe_is_flush(stack);
+    }
     *ret = now;
     return true;
 }

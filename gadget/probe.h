@@ -24,6 +24,7 @@ struct probe_counters {
     uint64_t read, written; /* bytes of the files under the LUNs: what the host read and wrote */
     uint64_t commands;      /* voluntary context switches: some per command, TEST UNIT READY too */
     enum waiting_for waiting_for;
+    bool flushing;          /* inside a command that brings data to the storage */
 };
 
 struct probe;
@@ -58,3 +59,7 @@ int probe_interrupt(struct probe *p, size_t index, struct err *e);
  * away, where the compiler made throw_away_data() a part of fsg_main_thread() (Debian's 6.1 and 6.12).
  */
 enum waiting_for probe_classify(const char *stack, char state);
+
+/* Whether it brings the image to the storage, as for SYNCHRONIZE CACHE and ALLOW MEDIUM REMOVAL (fsg_lun_fsync_sub()):
+ * some function of fsync's lies above fsg_main_thread, and none that reads or writes. Pure. */
+bool probe_is_flush(const char *stack);

@@ -52,6 +52,15 @@ static bool any_of(const struct frames *f, size_t from, const char *const *names
 #define HAS(f, from, ...)                                                                                         \
     any_of(f, from, (const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
 
+bool probe_is_flush(const char *stack)
+{
+    struct frames f;
+    if (!parse_frames(stack, &f) || HAS(&f, 0, "do_read", "do_write")) return false;
+    for (size_t i = 0; i < f.count; i++) /* vfs_fsync_range, ext4_sync_file, file_write_and_wait_range, ... */
+        if (strstr(f.names[i], "sync") || strcmp(f.names[i], "file_write_and_wait_range") == 0) return true;
+    return false;
+}
+
 enum waiting_for probe_classify(const char *stack, char state)
 {
     struct frames f;

@@ -173,6 +173,10 @@ static void describe_break(const struct daemon *d, enum engine_break did, char *
         snprintf(ret, size, "Nothing");
         return;
     }
+    if (did == BREAK_BY_CUT) {
+        snprintf(ret, size, "I/O errors of the medium: its storage was cut, and stays dead until somebody sets it up again");
+        return;
+    }
     size_t n = (size_t)snprintf(ret, size, "The command that was interrupted may end only at the host's own timeout (30 s on Linux), "
                                 "with a reset of the whole device:");
     for (size_t i = 0; i < d->units_len && n < size; i++)
@@ -183,7 +187,8 @@ static void describe_break(const struct daemon *d, enum engine_break did, char *
 
 static void do_break(struct client *c, int64_t id, const struct gadget_request *rq)
 {
-    static const char *const ways[] = {[BREAK_BY_ATTRIBUTE] = "break_io", [BREAK_BY_SIGNAL] = "signal", [BREAK_NOT] = "nothing"};
+    static const char *const ways[] = {[BREAK_BY_ATTRIBUTE] = "break_io", [BREAK_BY_SIGNAL] = "signal",
+                                       [BREAK_BY_CUT] = "cut", [BREAK_NOT] = "nothing"};
     struct daemon *d = c->socket->daemon;
     enum waiting_for found;
     enum engine_break did;

@@ -34,6 +34,11 @@ static json_t *medium_json(const struct unit *u, const struct images *images)
     json_put_text(m, "by", u->medium.by);
     json_put_int(m, "base_read", (json_int_t)u->evidence.base_read);
     json_put_int(m, "base_written", (json_int_t)u->evidence.base_written);
+    json_put_text(m, "backing", store_cut_names[u->medium.backing.how]);
+    json_put_int(m, "backing_number", (json_int_t)u->medium.backing.number);
+    json_put_int(m, "backing_sectors", (json_int_t)u->medium.backing.sectors);
+    json_put_int(m, "cut_at", u->cut.done ? u->machine.cut_at : 0);
+    json_put_int(m, "cut_real", u->cut.done ? u->cut.at_real : 0);
     return m;
 }
 
@@ -63,6 +68,9 @@ static json_t *drive_json(struct daemon *d, const struct unit *u)
     json_put_int(drive, "broken_at", u->machine.broken_at);
     /* Until the kernel was seen, what an earlier process was doing is what its state may come from. */
     json_put_int(drive, "doing", u->machine.observed ? u->machine.outstanding : u->resumed_doing);
+    /* So that the host's patience is known after a restart, too. Only of a stall that lasts: the others change all the time. */
+    json_put_int(drive, "stalled_since", u->stall_told ? u->stall.since : 0);
+    json_put_int(drive, "stalled_bytes", u->stall_told ? (json_int_t)u->stall.bytes : 0);
     json_put(drive, "medium", medium_json(u, d->images));
     const struct operation *resumed = u->resumed[0] ? operations_by_id(d->operations, u->resumed) : NULL;
     if (resumed) json_array_append_new(queue, operation_json(d, resumed, resumed->facts));
@@ -139,6 +147,20 @@ static void load_medium(struct daemon *d, struct unit *u, const json_t *m)
     u->evidence.based = true;
 }
 
+/* What may be cut was found when the image was opened, and cannot be looked for again while it hangs. */
+static void load_backing(struct daemon *d, struct unit *u, const json_t *m)
+{
+    char name[STORE_NAME_MAX];
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(json_text(m, "store"), "/"), json_text(m, "store"));
+    const struct store_config *store = name[0] ? store_list_find(&d->config->stores, name) : NULL;
+    int how = word_index(store_cut_names, json_text(m, "backing"));
+    if (!store || how <= CUT_NEVER || how != store->cut) return;
+    u->medium.backing = (struct backing){.how = how, .number = (uint64_t)json_int(m, "backing_number", 0),
+                                         .sectors = (uint64_t)json_int(m, "backing_sectors", 0)};
+    u->machine.cut_at = json_int(m, "cut_at", 0);
+    u->cut = (struct storage_cut){.at_real = json_int(m, "cut_real", 0), .how = (enum store_cut)how, .done = u->machine.cut_at != 0};
+}
+
 static void load_operation(struct daemon *d, struct unit *u, const json_t *o, bool first)
 {
     struct drive_request rq = {
@@ -169,7 +191,13 @@ static void load_drive(struct daemon *d, struct unit *u, const json_t *drive)
     int64_t doing = json_int(drive, "doing", DO_NOTHING);
     u->resumed_doing = doing > DO_NOTHING && doing <= DO_SIGNAL /* the last */ ? (enum drive_do)doing : DO_NOTHING;
     const json_t *medium = json_object_get(drive, "medium"), *op;
-    if (json_is_object(medium)) load_medium(d, u, medium);
+    u->stall.since = json_int(drive, "stalled_since", 0);
+    u->stall.bytes = (uint64_t)json_int(drive, "stalled_bytes", 0);
+    u->stall.seen = u->stall.since != 0;
+    if (json_is_object(medium)) {
+        load_medium(d, u, medium);
+        load_backing(d, u, medium);
+    }
     u->resumed_writable = u->machine.medium.image && !u->machine.medium.readonly;
     size_t i;
     json_array_foreach(json_object_get(drive, "operations"), i, op) load_operation(d, u, op, i == 0);

@@ -86,7 +86,7 @@ static void put_outcome(json_t *o, const struct operation *op)
     } flags[] = {
         {"forced", FACT_FORCED},         {"lock_overridden", FACT_LOCK_OVERRIDDEN},
         {"broke_io", FACT_BROKE_IO},        {"stale_host", FACT_STALE_HOST}, {"raced_with_write", FACT_RACED_WITH_WRITE},
-        {"reattached", FACT_REATTACHED}, {"unchanged", FACT_UNCHANGED},
+        {"reattached", FACT_REATTACHED}, {"unchanged", FACT_UNCHANGED}, {"storage_cut", FACT_CUT},
     };
     for (size_t i = 0; i < ARRAY_LEN(flags); i++) json_put_flag(o, flags[i].name, op->facts & flags[i].fact);
     bool synced = op->durable_real != 0, failed = op->facts & FACT_NOT_DURABLE;
@@ -183,6 +183,7 @@ static json_t *view_capabilities(const struct daemon *d, const struct unit *u)
     json_put_flag(o, "break_io", can.break_io);
     json_put_flag(o, "signal", can.signal);
     json_put_text(o, "reattach", reattach_policy_names[d->config->reattach]);
+    json_put_text(o, "cut", store_cut_names[u->machine.policy.can_cut ? u->medium.backing.how : CUT_NEVER]);
     json_put_int(o, "max_cdrom_bytes", (json_int_t)can.max_cdrom_bytes);
     return o;
 }
@@ -194,6 +195,46 @@ static void stuck_sentence(const struct unit *u, msec now, char *ret, size_t siz
                                      [WAITING_HOST] = "the host", [WAITING_STORAGE] = "the storage under the image"};
     snprintf(ret, size, "The kernel has not answered \"%s\" for %lld s; it waits for %s", drive_do_names[m->outstanding],
              (long long)(now - m->outstanding_since) / 1000, on[m->evidence.known ? m->evidence.waiting_for : WAITING_UNKNOWN]);
+}
+
+/* Everything that a reset by the host takes along. */
+static void all_functions(const struct daemon *d, char *ret, size_t size)
+{
+    for (size_t i = 0; i < d->units_len; i++)
+        snprintf(ret + strlen(ret), size - strlen(ret), "%s%s", i ? ", " : "", d->units[i].config->name);
+    for (size_t i = 0; i < d->config->functions_count; i++)
+        snprintf(ret + strlen(ret), size - strlen(ret), ", %s", d->config->functions[i].name);
+}
+
+static json_t *view_stall(const struct daemon *d, const struct unit *u, msec now)
+{
+    char what[700], names[500] = "";
+    if (!u->stall_told || !u->machine.medium.image) return NULL;
+    msec until = stall_patience_until(&u->stall, &u->clock), cut_at = stall_cut_at(&u->stall, &u->clock);
+    bool cuts = cut_at && u->machine.policy.can_cut && !u->machine.cut_at;
+    const char *how = store_cut_names[u->medium.backing.how];
+    all_functions(d, names, sizeof names);
+    if (cuts)
+        snprintf(what, sizeof what, "Before that the storage is cut (%s), so that the host gets an I/O error instead of silence", how);
+    else
+        snprintf(what, sizeof what, "%s the whole device: %s", now < until ? "The host resets" : "The host has most likely reset", names);
+    json_t *o = json_object();
+    json_put_text(o, "waiting_for", waiting_for_names[u->stall.waiting_for]);
+    json_put_time(o, "since", to_real(u->stall.since));
+    json_put_time(o, "host_patience_until", to_real(until));
+    json_put_text(o, "what_happens", what);
+    json_put_flag(o, "shared", u->sample.shared);
+    return o;
+}
+
+static json_t *view_cut(const struct unit *u)
+{
+    if (!u->cut.at_real || !u->machine.medium.image) return NULL;
+    json_t *o = json_object();
+    json_put_text(o, "how", store_cut_names[u->cut.how]);
+    json_put_time(o, "at", u->cut.at_real);
+    json_put_text(o, "error", u->cut.err.code ? u->cut.err.text : NULL);
+    return o;
 }
 
 json_t *view_drive(struct daemon *d, size_t drive, msec now)
@@ -222,6 +263,8 @@ json_t *view_drive(struct daemon *d, size_t drive, msec now)
     json_put_time(o, "quarantine_until", m->quarantine ? to_real(m->quarantine_until) : 0);
     json_put_flag(o, "stale_host", m->stale_host);
     json_put_text(o, "stuck", m->stuck ? stuck : NULL);
+    json_put(o, "stall", view_stall(d, u, now));
+    json_put(o, "storage_cut", view_cut(u));
     json_put(o, "capabilities", view_capabilities(d, u));
     return o;
 }

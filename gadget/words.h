@@ -45,7 +45,7 @@
 #define NEXT_TABLE(X)                                                                                             \
     X(NEXT_NOTHING, "nothing") X(NEXT_ASK, "ask") X(NEXT_FORCE, "force") X(NEXT_SIGNAL, "signal")                 \
     X(NEXT_BREAK_IO, "break_io") X(NEXT_REATTACH, "reattach") X(NEXT_INSERT, "insert") X(NEXT_FAIL, "fail")       \
-    X(NEXT_STUCK, "stuck") X(NEXT_FINISH_UNSYNCED, "finish_unsynced")
+    X(NEXT_STUCK, "stuck") X(NEXT_FINISH_UNSYNCED, "finish_unsynced") X(NEXT_CUT, "cut")
 
 #define X(sym, name) sym,
 enum drive_type { DRIVE_TYPE_TABLE(X) };

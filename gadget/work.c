@@ -1,8 +1,18 @@
 #include "gadget/work.h"
 
+#include "base/log.h"
 #include "gadget/build.h"
+#include "gadget/flusher.h"
 
 #define LUN_DIR_MAX (STORE_PATH_MAX + 128)
+
+/* What is configured to be cut is looked for while everything still answers. */
+static void find_backing(int fd, enum store_cut how, struct engine_medium *m)
+{
+    struct err e;
+    if (fd >= 0 && backing_find("/sys", fd, how, &m->backing, &e) < 0)
+        log_warning("the storage under %s cannot be cut when it hangs: %s", m->path, e.text);
+}
 
 static void serve_lun(const struct gadget_config *c, const struct work *w, const int fds[PACKET_FDS_MAX],
                       struct work_answer *a, int ret_fds[PACKET_FDS_MAX])
@@ -13,6 +23,8 @@ static void serve_lun(const struct gadget_config *c, const struct work *w, const
     order.image.fd = fds[0];
     order.known.fd = fds[1];
     lun_perform(dir, &order, &a->result, &ret_fds[0]);
+    size_t store = store_list_of_path(&c->stores, a->result.medium.path);
+    if (store < c->stores.count) find_backing(ret_fds[0], (enum store_cut)c->stores.items[store].cut, &a->result.medium);
 }
 
 static void serve_open(const struct work *w, struct work_answer *a, int ret_fds[PACKET_FDS_MAX])
@@ -24,6 +36,7 @@ static void serve_open(const struct work *w, struct work_answer *a, int ret_fds[
                               .name = w->name};
     ret_fds[0] = image_open(&wish, &a->result.medium, &a->result.err);
     a->result.outcome = ret_fds[0] >= 0 ? OUTCOME_OK : OUTCOME_ERROR;
+    find_backing(ret_fds[0], w->store_cut, &a->result.medium);
 }
 
 static void serve_break(const struct gadget_config *c, const struct work *w, struct work_answer *a)
@@ -62,7 +75,9 @@ void work_serve(const void *context, const void *request, int fds[PACKET_FDS_MAX
     switch (w->kind) {
     case WORK_LUN: serve_lun(context, w, fds, a, ret_fds); break;
     case WORK_OPEN: serve_open(w, a, ret_fds); break;
-    case WORK_SYNC: a->result.outcome = image_sync(fds[0], &a->result.err) == 0 ? OUTCOME_OK : OUTCOME_ERROR; break;
+    case WORK_FLUSH: a->result.outcome = flusher_write_back(w->drive, fds[0], &a->result.err) == 0 ? OUTCOME_OK : OUTCOME_ERROR; break;
+    case WORK_CUT: a->result.outcome = backing_cut(&w->backing, &a->result.err) == 0 ? OUTCOME_OK : OUTCOME_ERROR; break;
+    case WORK_SYNC: a->result.outcome = flusher_sync(w->drive, fds[0], &a->result.err) == 0 ? OUTCOME_OK : OUTCOME_ERROR; break;
     case WORK_CLOSE: break; /* worker_child_run() closes what came with a request */
     case WORK_WATCH: a->wd = image_watch(fds[0], fds[1], w->mask, &a->result.err); break;
     case WORK_BREAK: serve_break(context, w, a); break;

@@ -16,7 +16,9 @@ enum work_kind {
     WORK_LUN,    /* of a function: `lun` on drive's attributes. fds: image to put in, image known to be in.
                     Answers result, and the medium's descriptor where the engine did not have it */
     WORK_OPEN,   /* of a store: open name. Answers result and the descriptor */
-    WORK_SYNC,   /* of a store: fds[0] to the disk. Answers result */
+    WORK_FLUSH,  /* of a store's flusher: fds[0], as flusher_write_back(). Answers result */
+    WORK_CUT,    /* of nobody in particular: `backing`. Answers result */
+    WORK_SYNC,   /* of a store, or of its flusher where that has been at work: fds[0] to the disk. Answers result */
     WORK_CLOSE,  /* of a store: fds[0]. The last close of an image without a name has blocks to free */
     WORK_WATCH,  /* of a store: inotify fds[0] on image fds[1], mask. Answers wd, or -1 and result.err */
     WORK_BREAK,  /* of nobody in particular: drive's break_io attribute. Answers result */
@@ -29,6 +31,8 @@ struct work {
     uint32_t ticket;
     struct lun_order lun;          /* LUN; of OPEN: type and readonly; the descriptors in it are the worker's */
     bool store_readonly;           /* OPEN */
+    enum store_cut store_cut;      /* OPEN */
+    struct backing backing;        /* CUT */
     char store_path[STORE_PATH_MAX];
     char name[IMAGE_NAME_MAX];
     uint32_t mask;                 /* WATCH */

@@ -70,6 +70,9 @@ json_t *library_get(struct library *l, const char *store, const char *name, stru
 json_t *library_stores(struct library *l);
 json_t *library_store(struct library *l, const char *name, struct err *e);
 
+/* The storage under this image was cut: its store is not attached until it reads from its storage again (store.h). */
+void library_doubt(struct library *l, const char *store, const char *image);
+
 /* ---- receiving ---- */
 
 struct library_upload;

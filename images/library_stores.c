@@ -40,3 +40,9 @@ json_t *library_store(struct library *l, const char *name, struct err *e)
     store_enter(place.store, "", &in, NULL);
     return store_json(place.store, &in);
 }
+
+void library_doubt(struct library *l, const char *store, const char *image)
+{
+    struct library_place place;
+    if (library_place(l, store, image, &place, NULL) == 0) store_doubt(place.store, place.folder, place.name);
+}

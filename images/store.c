@@ -2,23 +2,30 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/fd.h"
+#include "images/device.h"
 #include "images/hidden.h"
 
 int store_init(struct store *s, const struct store_config *config, struct err *e)
 {
     *s = (struct store){.config = *config};
     atomic_store(&s->leftovers, !config->readonly);
+    pthread_mutex_init(&s->lock, NULL);
     s->thread = store_thread_new(e);
     return s->thread ? 0 : -1;
 }
+
+#define PROBE_BYTES 4096 /* of a direct read: the largest block that disks have */
 
 void store_done(struct store *s)
 {
     store_thread_free(s->thread);
     s->thread = NULL;
+    pthread_mutex_destroy(&s->lock);
 }
 
 enum err_code store_code_for_errno(int errnum)
@@ -61,6 +68,9 @@ int store_enter_directly(const struct store_config *s, const char *folder, struc
     cleanup_close int root_fd = open_root(s, e);
     if (root_fd < 0) return -1;
     struct statvfs room;
+    struct stat st;
+    if (fstat(root_fd, &st) == 0 && device_is_gone("/sys", st.st_dev))
+        return err_set(e, ERR_STORE_DETACHED, "The storage under the store \"%s\" has gone", s->name);
     if (fstatvfs(root_fd, &room) < 0)
         return err_set_errno(e, ERR_STORE_DETACHED, errno, "The store \"%s\" does not work", s->name);
     cleanup_close int folder_fd = open_folder(root_fd, folder, e);
@@ -86,15 +96,43 @@ struct enter_job {
     struct store_job job;
     struct store_config config; /* a copy: a job that got stuck can outlive the store */
     char folder[FOLDER_PATH_MAX];
+    char doubted[sizeof(((struct store *)0)->doubted)];
     struct store_entry entry;
     int result;
     struct err err;
 };
 
+/* O_DIRECT: what is in memory proves nothing. Where a file system does not know that, it is believed. */
+static bool storage_answers(int root_fd, const char *image)
+{
+    _Alignas(PROBE_BYTES) char block[PROBE_BYTES];
+    cleanup_close int fd = fd_open_beneath(root_fd, image, O_RDONLY | O_DIRECT | O_NONBLOCK, 0);
+    if (fd < 0) return store_code_for_errno(errno) != ERR_STORE_DETACHED;
+    return pread(fd, block, sizeof block, 0) >= 0 || store_code_for_errno(errno) != ERR_STORE_DETACHED;
+}
+
 static void enter_run(struct store_job *job)
 {
     struct enter_job *j = (struct enter_job *)job;
     j->result = store_enter_directly(&j->config, j->folder, &j->entry, &j->err);
+    if (j->result < 0 || !j->doubted[0] || storage_answers(j->entry.root_fd, j->doubted)) return;
+    store_leave(&j->entry);
+    j->result = err_set(&j->err, ERR_STORE_DETACHED, "The storage under the store \"%s\" was cut", j->config.name);
+}
+
+void store_doubt(struct store *s, const char *folder, const char *image)
+{
+    pthread_mutex_lock(&s->lock);
+    snprintf(s->doubted, sizeof s->doubted, "%s%s%s", folder, *folder ? "/" : "", image);
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* Unless somebody has doubted anew. */
+static void trust(struct store *s, const char *doubted)
+{
+    pthread_mutex_lock(&s->lock);
+    if (strcmp(s->doubted, doubted) == 0) s->doubted[0] = '\0';
+    pthread_mutex_unlock(&s->lock);
 }
 
 static void enter_drop(struct store_job *job)
@@ -114,6 +152,9 @@ struct enter_job *store_enter_begin(struct store *s, const char *folder, struct 
     *j = (struct enter_job){
         .job = {.run = enter_run, .drop = enter_drop}, .config = s->config, .entry = STORE_OUTSIDE};
     strcpy(j->folder, folder); /* of a store_ref: it fits */
+    pthread_mutex_lock(&s->lock);
+    strcpy(j->doubted, s->doubted);
+    pthread_mutex_unlock(&s->lock);
     store_thread_post(s->thread, &j->job);
     return j;
 }
@@ -124,6 +165,7 @@ int store_enter_end(struct store *s, struct enter_job *j, msec deadline, struct 
         return err_prefix(e, "Store \"%s\"", s->config.name);
     int result = j->result;
     if (result < 0 && e) *e = j->err;
+    if (result == 0 && j->doubted[0]) trust(s, j->doubted);
     if (result == 0) {
         *ret = j->entry;
         j->entry = (struct store_entry)STORE_OUTSIDE;

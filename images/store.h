@@ -6,10 +6,15 @@
  * one that comes back is simply there. Every file is opened beneath the descriptor of the store's directory.
  *
  * Entering goes through the store's own thread (store_thread.h): a store that does not answer delays those who want
- * something from it, and nobody else. The struct is constant but for its atomics; there is no lock to wait on.
+ * something from it, and nobody else. The struct is constant but for its atomics and the doubt.
+ *
+ * A file system whose storage was cut goes on answering from memory. So a store can be doubted, with the name of an image
+ * that lay there: from then on each request first reads a block of that image past the cache, and the store is detached
+ * until that works, or until there is no such image under its path any more (another file system is mounted there).
  */
 #pragma once
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -21,6 +26,8 @@ struct store {
     struct store_thread *thread;
     atomic_bool leftovers;      /* unfinished uploads may lie there that nobody holds any more */
     _Atomic int64_t promised;   /* bytes of uploads under way that the file system could not reserve */
+    pthread_mutex_t lock;       /* of `doubted`; held for a copy */
+    char doubted[FOLDER_PATH_MAX + NAME_BYTES_MAX + 1]; /* path of an image below the store; "": no doubt */
 };
 
 struct store_entry { /* what one has while inside */
@@ -38,6 +45,9 @@ void store_done(struct store *s);
  */
 int store_enter(struct store *s, const char *folder, struct store_entry *ret, struct err *e);
 void store_leave(struct store_entry *in);
+
+/* See above. `folder` as in store_enter(). */
+void store_doubt(struct store *s, const char *folder, const char *image);
 
 /* The same in two steps, to enter several stores at once. Every job that began must end; it is gone then. */
 struct enter_job;

@@ -96,6 +96,7 @@ const HEAR = {
     store: () => loadImages(),
     system: setSystem,
     host_ejected: event => drives.hostEjected(event),
+    storage_cut: () => quietly(loadStores()), // the drive tells the rest
 };
 
 follow((what, data) => HEAR[what](data), {

@@ -111,8 +111,27 @@ export function tellingEvidence(e, now) {
     return evidence(e, null, now).map(item => item.text ?? item).filter(text => !/nothing yet|not known|cannot be seen/.test(text));
 }
 
+const HANGS = { host: 'the host, which has stopped in the middle of it', storage: 'the storage under the image' };
+
+// A command that gets no further, and how long the host still waits.
+function stall(s, now) {
+    const left = secondsUntil(s.host_patience_until, now);
+    const since = Math.max(0, now - Date.parse(s.since)) / 1000;
+    const whose = s.shared ? "A command of the host's, perhaps for another drive of the same USB function," : "A command of the host's";
+    const rest = left ? `The host waits for another ${duration(left)}. ` : 'The patience of the host has ended. ';
+    return `${whose} has waited for ${HANGS[s.waiting_for] ?? 'something unknown'} for ${duration(since)}. ${rest}${s.what_happens}.`;
+}
+
+function cut(c, medium) {
+    if (c.error) return `The storage under the medium hangs, and could not be cut: ${c.error}.`;
+    const lost = medium && !medium.readonly ? ' What the host wrote last may be lost.' : '';
+    return `The storage under the medium hung and was cut: the host gets errors until it is set up again.${lost}`;
+}
+
 export function warnings(drive, now) {
     const list = [];
+    if (drive.stall) list.push({ tone: 'bad', text: stall(drive.stall, now) });
+    if (drive.storage_cut) list.push({ tone: 'bad', text: cut(drive.storage_cut, drive.medium) });
     if (drive.stuck) list.push({ tone: 'bad', text: `Stuck. ${drive.stuck}. It recovers by itself when that comes back.` });
     if (drive.quarantine_until) {
         const left = secondsUntil(drive.quarantine_until, now);
@@ -184,6 +203,7 @@ const NEXT = {
     fail: 'gives up',
     stuck: 'calls the drive stuck',
     finish_unsynced: 'goes on without waiting for the disk',
+    cut: 'cuts the storage that hangs',
 };
 
 // "asks again until 14:02:10, then uses force": what the clock will bring.
@@ -256,6 +276,7 @@ function done(op) {
         parts.push('done');
     }
     if (op.reattached && op.action !== 'reattach') parts.push('the USB device was reattached');
+    if (op.storage_cut) parts.push('the storage under it hung, and was cut');
     if (op.raced_with_write) parts.push('the host was still writing, so the image may be damaged');
     if (op.stale_host) parts.push('the host may still hold data for it');
     if (op.durable === false) parts.push('the image may not have reached the disk');
@@ -281,7 +302,7 @@ const RUNGS = {
     nothing: 'Waited', open: 'Opened the image', insert: 'Inserted it', ask: 'Asked for the medium',
     force: 'Used the pinhole', swap: 'Swapped the images in place', observe: 'Looked at the drive',
     reattach: 'Reattached the USB device', sync: 'Brought the image to the disk', signal: 'Interrupted the kernel thread, and asked',
-    break: "Interrupted the host's command", quiesce: 'Waited for the host to stop writing', gap: 'Waited for a quiet moment',
+    break: "Interrupted the host's command", cut: 'Cut the storage that hung', quiesce: 'Waited for the host to stop writing', gap: 'Waited for a quiet moment',
     dwell: 'Left the drive empty', quarantine: 'Kept the drive empty',
 };
 const STEP_OUTCOMES = { done: 'done', busy: 'the host holds on to it' };

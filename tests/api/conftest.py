@@ -26,7 +26,7 @@ LIVENESS = 10  # seconds; a bound on hanging, not on speed
 
 CONFIG = """
 server = {{ listen = "127.0.0.1:0"; database = "{dir}/state/trayd.db"; log_level = "debug"; {server} }};
-stores = ( {{ name = "main"; path = "{dir}/images"; }} );
+stores = ( {{ name = "main"; path = "{dir}/images"; {store} }} );
 gadget = {{ socket = "{dir}/run/gadget.sock"; runtime_dir = "{dir}/run"; user = "{user}"; {gadget} }};
 {more}
 """
@@ -78,13 +78,14 @@ def child_of(parent, name):
 class Trayd:
     """A running trayd. `directory` holds everything of it; `url` is where it listens."""
 
-    def __init__(self, server="", gadget="", more="", simulate=True, arguments=()):
+    def __init__(self, server="", gadget="", more="", store="", simulate=True, arguments=()):
         # Where a trayd that gave up root can still come: pytest's own directories are closed to others.
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="trayd-test-"))
         self.directory.chmod(0o777)
         user = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
         (self.directory / "trayd.conf").write_text(
-            CONFIG.format(dir=self.directory, server=server + f'user = "{user}";', gadget=gadget, user=user, more=more))
+            CONFIG.format(dir=self.directory, server=server + f'user = "{user}";', gadget=gadget, user=user, more=more,
+                          store=store))
         self.store = str(self.directory / "images")
         self.host_socket = str(self.directory / "run" / "host.sock")
         for name in "run", "images":

@@ -6,7 +6,7 @@ import pytest
 from contract import QUICK_DRIVES, Client, host, until
 
 CD = bytes(1 << 20)
-BREAKABLE = QUICK_DRIVES.replace('type = "cdrom";', 'type = "cdrom"; break_after = "60 s"; quarantine = "2 s";')
+BREAKABLE = QUICK_DRIVES.replace('type = "cdrom";', 'type = "cdrom"; break_after = "60 s"; host_command = "2 min"; quarantine = "2 s";')
 
 
 @pytest.fixture(name="kvm")

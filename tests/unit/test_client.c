@@ -22,7 +22,7 @@ struct test {
     struct fake_gadget gadget;
     struct gadget_client *client;
     pthread_mutex_t lock;
-    int drives, operations, connections, losses, ejects;
+    int drives, operations, connections, losses, ejects, cuts;
     char last[80];
 };
 
@@ -52,6 +52,12 @@ static void on_system(void *owner, const json_t *system)
 {
     struct test *t = owner;
     count(t, system ? &t->connections : &t->losses, "system");
+}
+
+static void on_storage_cut(void *owner, const json_t *event)
+{
+    struct test *t = owner;
+    count(t, &t->cuts, json_text(event, "how"));
 }
 
 static void on_host_ejected(void *owner, const json_t *event)
@@ -97,7 +103,7 @@ static int setup(void **state)
     struct err e;
     pthread_mutex_init(&t->lock, NULL);
     fake_begin(&t->gadget);
-    const struct gadget_listener l = {t, on_drive, on_operation, on_system, on_host_ejected, on_synced};
+    const struct gadget_listener l = {t, on_drive, on_operation, on_system, on_host_ejected, on_storage_cut, on_synced};
     t->client = gadget_client_new(t->gadget.path, &l, &e);
     assert_non_null(t->client);
     *state = t;
@@ -195,6 +201,9 @@ static void events_change_it(void **state)
     json_t *drives = gadget_client_drives(t->client); /* still in the order of the configuration */
     assert_string_equal(json_text(json_array_get(drives, 0), "name"), "cd0");
     json_decref(drives);
+    fake_tell(&t->gadget, "{\"event\":\"storage_cut\",\"drive\":\"cd0\",\"image\":\"a.iso\",\"store\":\"main\",\"how\":\"nbd\"}");
+    until(t, &t->cuts, 1);
+    assert_string_equal(t->last, "nbd");
     fake_tell(&t->gadget, "{\"event\":\"host_ejected\",\"drive\":\"cd0\",\"image\":\"a.iso\",\"store\":\"main\"}");
     until(t, &t->ejects, 1);
     assert_string_equal(t->last, "a.iso");
@@ -353,7 +362,7 @@ static void nonsense(attr_unused void **state)
         "x", "{}", "[]", "{\"id\":\"1\"}", "{\"id\":-1}", "{\"event\":7}", "{\"event\":\"drive\"}",
         "{\"event\":\"drive\",\"drive\":{}}", "{\"event\":\"drive\",\"drive\":[]}",
         "{\"event\":\"operation\",\"operation\":{}}", "{\"event\":\"system\",\"system\":null}",
-        "{\"event\":\"host_ejected\"}", "{\"event\":\"party\"}", "{\"id\":1,\"id\":1}",
+        "{\"event\":\"host_ejected\"}", "{\"event\":\"storage_cut\"}", "{\"event\":\"party\"}", "{\"id\":1,\"id\":1}",
         "{\"id\":0}", "{\"id\":0,\"ok\":{}}", "{\"id\":0,\"ok\":{\"system\":{},\"drives\":[1],\"operations\":[]}}",
         "{\"id\":0,\"ok\":{\"system\":{},\"drives\":[],\"operations\":[{}]}}", "\xff",
     };

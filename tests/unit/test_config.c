@@ -221,6 +221,19 @@ static void stores_are_found_by_name(void **state attr_unused)
     assert_null(store_list_find(&none, ""));
 }
 
+static void stores_are_found_by_path(void **state attr_unused)
+{
+    const struct store_list list = {.items = {{.name = "a", .path = "/a"}, {.name = "b", .path = "/a/b/"}}, .count = 2};
+    static const struct {
+        const char *path;
+        size_t store;
+    } cases[] = {{"/a", 0}, {"/a/x", 0}, {"/a/b", 1}, {"/a/b/x", 1}, {"/a/bc", 0}, {"/ab", 2}, {"/", 2}, {"", 2}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        if (store_list_of_path(&list, cases[i].path) != cases[i].store) fail_msg("%s", cases[i].path);
+    const struct store_list root = {.items = {{.name = "all", .path = "/"}}, .count = 1};
+    assert_int_equal(store_list_of_path(&root, "/a/x"), 0);
+}
+
 static void stores_that_cannot_be_are_refused(void **state attr_unused)
 {
     static const struct {
@@ -253,6 +266,7 @@ int main(void)
         cmocka_unit_test(a_file_that_is_not_there),
         cmocka_unit_test(there_is_always_a_store),
         cmocka_unit_test(stores_are_found_by_name),
+        cmocka_unit_test(stores_are_found_by_path),
         cmocka_unit_test(stores_that_cannot_be_are_refused),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);

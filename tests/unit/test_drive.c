@@ -13,11 +13,12 @@
  *   +MS                       time passes
  *   writes, reads             the host does; "unseen" and "seen": its counters cannot be read, and can again
  *   leaves                    the host ejects, and the kernel lets go of the image
+ *   patience-until MS        the storage must be cut so long from now, or the host loses patience; the thread waits for it
  *   unbound, bound, reenumerated, held, accept-stale, quarantine MS
  *   look                      nothing; tells how the drive looks
  *
  * What the machine does, in this order: "refused CODE", "joins N", "done N FLAG...", "failed N CODE", "cancelled N",
- * "host-ejected", and the action. "-" is nothing.
+ * "host-ejected", BREAK, CUT, and the action. "-" is nothing.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -40,7 +41,7 @@ struct line {
 
 struct scenario {
     const char *name;
-    const char *start; /* "empty", "1 ro", "2 rw": what is in; then "no-force", "signal", "may-reattach", "never-reattach" */
+    const char *start; /* "empty", "1 ro", "2 rw": what is in; then "no-force", "signal", "may-reattach", "never-reattach", "may-cut" */
     struct line lines[24];
 };
 
@@ -126,6 +127,36 @@ static const struct scenario scenarios[] = {
       {"reenumerated", "-"}, {"look", "empty"}}},
     {"the operator breaks what waits for the host", "1 ro signal", {{"stops", "-"}, {"break", "BREAK"}, {"look", "loaded"}}},
     {"and nothing else", "1 ro signal", {{"break", "-"}, {"storage-stops", "-"}, {"break", "-"}}},
+
+    /* ---- rung 3: cut the storage ---- */
+    {"a forced eject that waits for storage that is ours has it cut", "1 ro signal may-cut",
+     {{"eject 1 forced", "force"}, {"storage-stops", "-"}, {"+4999", "-"}, {"+1", "CUT"}, {"+100", "-"}, {"ok", "done 1 forced cut"},
+      {"look", "empty"}}},
+    {"not before its time, when it comes back by itself", "1 ro signal may-cut",
+     {{"eject 1 forced", "force"}, {"storage-stops", "-"}, {"+4999", "-"}, {"ok", "done 1 forced"}}},
+    {"not where it waits for the host", "1 ro signal may-cut",
+     {{"eject 1 forced", "force"}, {"stops", "-"}, {"+5000", "BREAK"}, {"ok", "done 1 forced broke"}}},
+    {"nor where nothing is known", "1 ro signal may-cut",
+     {{"eject 1 forced", "force"}, {"storage-stops", "-"}, {"unseen", "-"}, {"+9999", "-"}, {"+1", "failed 1 drive_stuck"}}},
+    {"an orderly eject has no permission to cut", "1 ro may-cut",
+     {{"eject 1", "ask"}, {"storage-stops", "-"}, {"+9999", "-"}, {"+1", "failed 1 drive_stuck"}}},
+    {"until its patience ends, where it says so", "1 ro may-cut",
+     {{"eject 1 patience=7000 then-force", "ask"}, {"storage-stops", "-"}, {"+6999", "-"}, {"+1", "CUT"}, {"ok", "done 1 cut"}}},
+    {"what was writable is not durable, whatever a sync says then", "2 rw may-cut",
+     {{"eject 1 forced", "force"}, {"storage-stops", "-"}, {"+5000", "CUT"}, {"ok", "sync"}, {"ok", "done 1 forced stale not-durable cut"},
+      {"look", "empty stale"}}},
+    {"the host's patience counts without any operation", "1 ro may-cut",
+     {{"patience-until 4000", "-"}, {"+3999", "-"}, {"+1", "CUT"}, {"+5000", "-"}, {"look", "loaded"}, {"goes-on", "-"},
+      {"eject 1", "ask"}, {"ok", "done 1 cut"}}},
+    {"and in a drive that is stuck", "1 ro may-cut",
+     {{"eject 1", "ask"}, {"storage-stops", "-"}, {"+10000", "failed 1 drive_stuck"}, {"patience-until 2000", "-"}, {"+2000", "CUT"}, {"ok", "-"},
+      {"look", "empty"}}},
+    {"but where nothing may be cut, nothing is", "1 ro",
+     {{"patience-until 4000", "-"}, {"+4000", "-"}, {"break", "-"}, {"look", "loaded"}}},
+    {"the operator cuts at once, and once", "1 ro may-cut", {{"storage-stops", "-"}, {"break", "CUT"}, {"break", "-"}}},
+    {"another medium has another storage", "1 ro may-cut",
+     {{"storage-stops", "-"}, {"break", "CUT"}, {"goes-on", "-"}, {"eject 1", "ask"}, {"ok", "done 1 cut"}, {"insert 2 3 ro", "open"},
+      {"ok", "-"}, {"+3000", "insert"}, {"ok", "done 2"}, {"storage-stops", "-"}, {"break", "CUT"}}},
 
     /* ---- without forced_eject ---- */
     {"a medium that is not locked needs no force", "1 ro no-force signal", {{"eject 1 forced", "ask"}, {"ok", "done 1 forced"}}},
@@ -338,7 +369,7 @@ static void begin(struct bench *b, const char *start)
         .reattach = has(&w, "never-reattach") || (has(&w, "no-force") && !has(&w, "may-reattach")) ? REATTACH_NEVER
                                                                                                   : REATTACH_LAST_RESORT,
         .quiet = 2000, .release_quiet = 30000, .dwell = 3000, .stuck_after = 10000, .can_force = !has(&w, "no-force"),
-        .can_signal = has(&w, "signal"), .can_break = has(&w, "signal"), .break_after = 1500, .quarantine_for = 60000,
+        .can_signal = has(&w, "signal"), .can_break = has(&w, "signal"), .break_after = 1500, .cut_after = 5000, .can_cut = has(&w, "may-cut"), .quarantine_for = 60000,
     };
     *b = (struct bench){.now = START, .seen = {.known = true, .waiting_for = WAITING_NOTHING}};
     drive_init(&b->d, &policy);
@@ -388,7 +419,8 @@ static void host_does(struct bench *b, const struct words *w)
     if (has(w, "unseen") || has(w, "seen")) b->seen.known = has(w, "seen");
     if (has(w, "stops")) b->seen.waiting_for = WAITING_HOST;
     if (has(w, "storage-stops")) b->seen.waiting_for = WAITING_STORAGE;
-    if (has(w, "goes-on")) b->seen.waiting_for = WAITING_NOTHING;
+    if (has(w, "goes-on")) b->seen.waiting_for = WAITING_NOTHING, b->seen.cut_at = 0;
+    if (has(w, "patience-until")) b->seen.waiting_for = WAITING_STORAGE, b->seen.cut_at = b->now + atoll(w->word[1]);
     if (has(w, "leaves")) b->kernel = (struct drive_medium){0};
     if (w->word[0][0] == '+') b->now += atoll(w->word[0] + 1);
 }
@@ -405,6 +437,7 @@ static struct drive_event event_of(struct bench *b, const struct words *w)
         {"bound", DRIVE_LINK},         {"reenumerated", DRIVE_REENUMERATED}, {"held", DRIVE_HELD},
         {"accept-stale", DRIVE_ACCEPT_STALE}, {"writes", DRIVE_EVIDENCE}, {"reads", DRIVE_EVIDENCE}, {"seen", DRIVE_EVIDENCE},
         {"unseen", DRIVE_EVIDENCE}, {"stops", DRIVE_EVIDENCE}, {"storage-stops", DRIVE_EVIDENCE}, {"goes-on", DRIVE_EVIDENCE},
+        {"patience-until", DRIVE_EVIDENCE},
         {"break", DRIVE_BREAK},
     };
     struct drive_event ev = {.kind = DRIVE_EVIDENCE, .attached = !has(w, "unbound"), .host_present = !has(w, "unbound")};
@@ -442,6 +475,7 @@ static void say_finish(char *text, size_t size, const struct drive_finish *f)
     } facts[] = {
         {FACT_UNCHANGED, "unchanged"}, {FACT_FORCED, "forced"}, {FACT_LOCK_OVERRIDDEN, "overridden"}, {FACT_RACED_WITH_WRITE, "raced"},
         {FACT_STALE_HOST, "stale"}, {FACT_REATTACHED, "reattached"}, {FACT_BROKE_IO, "broke"}, {FACT_NOT_DURABLE, "not-durable"},
+        {FACT_CUT, "cut"},
     };
     say(text, size, "%s %llu", op_state_names[f->state], (unsigned long long)f->op);
     if (f->state == OP_FAILED) say(text, size, "%s", err_name(f->code));
@@ -457,6 +491,7 @@ static void tell(const struct drive_output *out, char *text, size_t size)
     for (size_t i = 0; i < out->finished_len; i++) say_finish(text, size, &out->finished[i]);
     if (out->host_ejected) say(text, size, "host-ejected");
     if (out->break_io) say(text, size, "BREAK");
+    if (out->cut) say(text, size, "CUT");
     if (out->action.what != DO_NOTHING) say(text, size, "%s", drive_do_names[out->action.what]);
     if (!text[0]) say(text, size, "-");
 }
@@ -488,12 +523,13 @@ static void check_forecast(const struct forecast *f, const struct bench *b, cons
         {NEXT_INSERT, did == DO_INSERT},
         {NEXT_FAIL, failed && !b->d.stuck},
         {NEXT_STUCK, b->d.stuck},
+        {NEXT_CUT, out->cut},
         {NEXT_FINISH_UNSYNCED, out->finished_len && (out->finished[0].facts & FACT_NOT_DURABLE)},
     };
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
         if (all[i].step == due && !all[i].seen) fail_msg("it was said that it would %s, and it does not", next_step_names[due]);
     }
-    bool quiet = did == DO_NOTHING && !out->finished_len && !out->break_io;
+    bool quiet = did == DO_NOTHING && !out->finished_len && !out->break_io && (!out->cut || !b->d.queue_len);
     bool chance = f->next != NEXT_NOTHING && f->at == MSEC_NEVER; /* its moment may have come */
     if (due == NEXT_NOTHING && !quiet && !chance) fail_msg("nothing was said of %s", drive_do_names[did]);
 }

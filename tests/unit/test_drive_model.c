@@ -16,6 +16,8 @@
  *   fail behind    a failure ends all that was queued behind it
  *   signal         I/O is broken, or a signal sent, once for a decision, and only where the thread is seen to wait for
  *                  the host or to be at rest
+ *   cut            storage is cut only where that is allowed, only while the thread waits for it, once for a medium, and
+ *                  only by permission to force, because the host's patience ends, or by the operator
  *   in quarantine  nothing goes in while the host may repeat a command that was broken
  *   wake           an operation that waits has a time at which it is looked at again
  *
@@ -38,7 +40,7 @@
 static struct drive_policy policy = {
     .type = DRIVE_DISK, .reattach = REATTACH_LAST_RESORT, .quiet = 250, .release_quiet = 500, .dwell = 250,
     .stuck_after = 750, .can_force = true, .can_signal = true, .can_break = true, .break_after = 250,
-    .quarantine_for = 500,
+    .quarantine_for = 500, .cut_after = 250,
 };
 
 /* What clients may ask for. Images: 1 and 3 are inserted read-only, 2 writable. */
@@ -68,6 +70,8 @@ struct world {
     msec written_at, read_at, removed_at, gone_at;
     msec haunted_until;             /* the host may repeat a broken command till then */
     enum waiting_for waiting;       /* of the thread */
+    msec cut_at;                    /* the host's patience ends soon after that; 0: it waits for nothing of the storage's */
+    bool cut;                       /* the storage under the medium was */
     bool operator_breaks;
     bool locked, dangerous, closed_hint, force_was_busy, unplugged_once;
     struct asked ops[OPS_MAX];
@@ -121,7 +125,7 @@ static uint64_t fingerprint(const struct world *w)
         w->kernel.readonly, w->in_kernel.what, w->in_kernel.image, w->in_store.what,
         w->in_store.ticket == d->ticket, w->kernel.readonly ? 0 : age(w, w->written_at), age(w, w->removed_at),
         w->d.attached ? 0 : age(w, w->gone_at), w->locked, w->dangerous, w->closed_hint, w->force_was_busy,
-        w->unplugged_once, w->waiting, age(w, w->haunted_until), age(w, d->broken_at), (uint64_t)w->ops_len,
+        w->unplugged_once, w->waiting, w->cut, d->cut_at != 0, age(w, w->cut_at), age(w, w->haunted_until), age(w, d->broken_at), (uint64_t)w->ops_len,
         age(w, w->wake == MSEC_NEVER ? 0 : w->wake),
     };
     for (size_t i = 0; i < ARRAY_LEN(values); i++) h = mix(h, values[i]);
@@ -183,6 +187,16 @@ static void check_break(struct world *w)
     if (!w->operator_breaks && (!w->d.queue_len || !may_force(w, &w->d.queue[0]))) violated(w, "permission");
     w->waiting = WAITING_NOTHING;
     w->haunted_until = w->now + policy.quarantine_for;
+}
+
+static void check_cut(struct world *w)
+{
+    bool by_force = w->d.queue_len && may_force(w, &w->d.queue[0]), by_patience = w->cut_at && w->now >= w->cut_at;
+    if (!policy.can_cut || w->waiting != WAITING_STORAGE || w->cut) violated(w, "cut");
+    if (!w->operator_breaks && !by_force && !by_patience) violated(w, "permission");
+    w->cut = w->kernel.image != 0; /* the host may have ejected it, and the machine not know yet */
+    w->waiting = WAITING_NOTHING;
+    w->cut_at = 0;
 }
 
 static void check_action(struct world *w, const struct drive_action *a)
@@ -248,7 +262,7 @@ static void feed(struct world *w, struct drive_event ev)
     struct drive_output out;
     ev.evidence = (struct drive_evidence){.known = true, .bytes_read = w->read, .bytes_written = w->written,
                                           .last_read_at = w->read_at, .last_write_at = w->written_at,
-                                          .waiting_for = w->waiting};
+                                          .waiting_for = w->waiting, .cut_at = w->cut_at};
     if (ev.kind != DRIVE_LINK) {
         ev.attached = w->d.attached;
         ev.host_present = w->d.host_present;
@@ -267,6 +281,7 @@ static void feed(struct world *w, struct drive_event ev)
     if (sabotage) sabotage(w, &out);
     w->wake = out.wake;
     if (out.break_io) check_break(w);
+    if (out.cut) check_cut(w);
     if (out.action.what != DO_NOTHING) {
         check_action(w, &out.action);
         if (out.action.what == DO_OPEN || out.action.what == DO_SYNC)
@@ -295,6 +310,7 @@ static void kernel_empties(struct world *w, bool forced)
     if (!w->kernel.readonly && (forced || (w->written_at && w->now - w->written_at < policy.quiet)))
         w->dangerous = true;
     w->kernel = (struct drive_medium){0};
+    w->cut = false;
     w->removed_at = w->now;
     w->locked = false;
 }
@@ -306,6 +322,7 @@ static void answer_kernel(struct world *w, bool well)
                              .medium_known = true};
     w->in_kernel = (struct drive_action){0};
     w->waiting = WAITING_NOTHING;
+    w->cut_at = 0;
     if (a.what == DO_ASK || a.what == DO_SWAP) {
         if (w->locked)
             r.outcome = OUTCOME_BUSY;
@@ -360,6 +377,7 @@ static void host(struct world *w, int what)
 static void wait_for(struct world *w, enum waiting_for what)
 {
     w->waiting = what;
+    w->cut_at = what == WAITING_STORAGE && policy.can_cut ? w->now + 2 * STEP_MS : 0;
     feed(w, (struct drive_event){.kind = DRIVE_EVIDENCE});
 }
 
@@ -431,7 +449,7 @@ static void expand(int at)
     if (now.in_kernel.what == DO_FORCE || now.in_kernel.what == DO_ASK) {
         if (now.waiting != WAITING_HOST) TRY("... waits for the host", wait_for(w, WAITING_HOST));
         if (now.waiting != WAITING_STORAGE) TRY("... waits for storage", wait_for(w, WAITING_STORAGE));
-        if (now.waiting == WAITING_HOST) TRY("the operator breaks I/O", operator_breaks(w));
+        if (now.waiting != WAITING_NOTHING) TRY("the operator breaks I/O", operator_breaks(w));
     }
     if (now.closed_hint) TRY("inotify says closed", (w->closed_hint = false, feed(w, (struct drive_event){.kind = DRIVE_HINT_CLOSED})));
     if (!now.unplugged_once && now.in_kernel.what == DO_NOTHING)
@@ -453,13 +471,17 @@ static void expand(int at)
 
 /* ---- runs -------------------------------------------------------------------------------------------------------- */
 
-#define VARIANTS 5 /* 0: empty; 1: a writable medium is in; 2: quarantined; 3: as 1, without forced_eject; 4: nor reattach */
+/* 0: empty; 1: a writable medium is in; 2: quarantined; 3: as 1, without forced_eject; 4: nor reattach; 5: as 1, and its
+ * storage may be cut */
+#define VARIANTS 6
 
 /* What each run begins with: a drive in a state that matters, as drive_restore() or earlier operations leave it. */
 static void begin(struct world *w, int variant)
 {
     *w = (struct world){.now = 100000, .wake = MSEC_NEVER, .waiting = WAITING_NOTHING};
-    policy.can_force = variant < 3;
+    policy.can_force = variant < 3 || variant == 5;
+    policy.can_cut = variant == 5;
+    asks = variant == 5 ? 1u << 0 | 1u << 1 | 1u << 5 | 1u << 7 | 1u << 8 : ~0u; /* what the cut has to do with */
     policy.reattach = variant == 4 ? REATTACH_NEVER : REATTACH_LAST_RESORT;
     drive_init(&w->d, &policy);
     drive_restore(&w->d, variant == 2, variant == 2 ? w->now + 1000 : 0, 0, 0);
@@ -557,6 +579,15 @@ static void signal_twice(struct world *w, struct drive_output *out)
     (void)out;
     if (w->d.queue_len) w->d.queue[0].broke = false;
 }
+static void cut_blindly(struct world *w, struct drive_output *out)
+{
+    if (w->in_kernel.what == DO_FORCE && w->waiting == WAITING_HOST) out->cut = true;
+}
+static void cut_anything(struct world *w, struct drive_output *out)
+{
+    if (w->in_kernel.what == DO_FORCE && w->waiting == WAITING_STORAGE) out->cut = true;
+}
+static void forget_cut(struct world *w, struct drive_output *out) { (void)out; w->d.cut_at = 0; }
 static void forget_quarantine(struct world *w, struct drive_output *out)
 {
     (void)out;
@@ -574,6 +605,7 @@ static void test_finds_each_planted_fault(void **state)
         {forget_stale, "no old bytes", 1},    {forget_dwell, "dwell", 1},         {forget_quiet, "quiet", 1},
         {forget_wake, "wake", 0},             {say_twice, "once", 0},             {force_early, "permission", 1},
         {keep_behind, "fail behind", 1},      {lie, "truth", 1},                  {forget_medium, "empty insert", 1},
+        {cut_blindly, "cut", 5},              {cut_anything, "cut", 1},           {forget_cut, "cut", 5},
         {forget_break, "in quarantine", 4},   {signal_twice, "signal", 4},
         {forget_outstanding, "one call", 1},  {forget_quarantine, "nothing goes in during quarantine", 0},
     };

@@ -88,6 +88,8 @@ static void assert_same_drive(const struct drive_config *a, const struct drive_c
     assert_int_equal(a->dwell, b->dwell);
     assert_int_equal(a->patience, b->patience);
     assert_int_equal(a->stuck_after, b->stuck_after);
+    assert_int_equal(a->host, b->host);
+    assert_memory_equal(&a->clock, &b->clock, sizeof a->clock);
 }
 
 /* Member by member: padding and line numbers may differ. */
@@ -106,6 +108,7 @@ static void assert_same(const struct gadget_config *a, const struct gadget_confi
     assert_int_equal(a->forced_eject, b->forced_eject);
     assert_int_equal(a->reattach, b->reattach);
     assert_int_equal(a->reattach_hold, b->reattach_hold);
+    assert_int_equal(a->dirty_limit, b->dirty_limit);
     assert_int_equal(a->sample_interval, b->sample_interval);
     assert_string_equal(a->socket, b->socket);
     assert_string_equal(a->runtime_dir, b->runtime_dir);
@@ -118,6 +121,9 @@ static void assert_same(const struct gadget_config *a, const struct gadget_confi
         assert_string_equal(a->stores.items[i].name, b->stores.items[i].name);
         assert_string_equal(a->stores.items[i].path, b->stores.items[i].path);
         assert_int_equal(a->stores.items[i].readonly, b->stores.items[i].readonly);
+        assert_int_equal(a->stores.items[i].cut, b->stores.items[i].cut);
+        assert_int_equal(a->stores.items[i].flush, b->stores.items[i].flush);
+        assert_int_equal(a->stores.items[i].write_speed, b->stores.items[i].write_speed);
     }
 }
 
@@ -137,7 +143,7 @@ static void the_shipped_file_names_every_key(void **state attr_unused)
         "udc", "vendor_id", "product_id", "device_release", "manufacturer", "product", "serial", "max_power",
         "forced_eject", "reattach", "reattach_hold", "sample_interval", "name", "configfs", "socket", "user",
         "runtime_dir", "path", "readonly", "type", "function", "lock_policy", "release_quiet", "quiet", "dwell",
-        "patience", "stuck_after", "host", "break_after", "quarantine", "attributes", "stores", "drives", "functions", "server", "gadget",
+        "patience", "stuck_after", "host", "break_after", "quarantine", "host_command", "host_prevent", "host_sync", "dirty_limit", "cut", "flush", "write_speed", "attributes", "stores", "drives", "functions", "server", "gadget",
     };
     static char text[32768];
     char assignment[64];
@@ -229,6 +235,13 @@ static const struct {
     {"drives = (" D("a", "function = \"x y\";") ");", ":1: the function's name \"x y\" may have only"},
     {"drives = (" D("a", "") ",\n" D("b", "function = \"a\";") ");",
      ":2: the function of drive b is drive a's own; name another, or write function = \"a\" for both"},
+    {"drives = (" D("a", "break_after = \"3 s\";") ");",
+     ":1: break_after of drive a must be shorter than the 3 s that the host waits for a command"},
+    {"drives = (" D("a", "host = \"linux\"; host_command = \"2 s\";") ");",
+     ":1: break_after of drive a must be shorter than the 2 s that the host waits for a command"},
+    {"stores = ( { name = \"a\"; path = \"/a\"; cut = \"loop\"; } );",
+     ":1: cut: \"loop\" is none of \"never\", \"nbd\", \"fuse\", \"device-mapper\""},
+    {"stores = ( { name = \"a\"; path = \"/a\"; write_speed = \"1 KiB\"; } );", ":1: write_speed must be at least 65536 bytes"},
     {"drives = (" D("a", "stuck_after = \"0 s\";") ");", ":1: stuck_after must be from 1 s to 3600 s"},
     {"drives = (" D("a", "patience = \"2 d\";") ");", ":1: patience must be from 0 s to 86400 s"},
     {"drives = (" D("a", "dwell = \"soon\";") ");", ":1: dwell: \"soon\" is not a duration"},

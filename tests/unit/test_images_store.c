@@ -65,6 +65,24 @@ static void replaced_under_its_path(void **state)
     assert_non_null(image);
 }
 
+/* What was cut is attached again when it reads, or when something else lies under its path. Read errors need a device: the
+ * guest's cut.sh has them. */
+static void doubted(void **state)
+{
+    struct fixture *f = *state;
+    struct err e = {0};
+    put_file(f, "main/a.iso", "x", 1);
+    library_doubt(f->library, "main", "a.iso");
+    library_doubt(f->library, "nowhere", "a.iso");
+    json_t *store = library_store(f->library, "main", &e);
+    assert_true(json_flag(store, "attached"));
+    json_decref(store);
+    library_doubt(f->library, "main", "gone.iso");
+    store = library_store(f->library, "main", &e);
+    assert_true(json_flag(store, "attached"));
+    json_decref(store);
+}
+
 /* The directory goes while an upload is under way: it ends with an error, or where the directory is now. */
 static void gone_during_upload(void **state)
 {
@@ -299,6 +317,7 @@ int main(void)
         FIXTURE_TEST(replaced_under_its_path),
         FIXTURE_TEST(gone_during_upload),
         FIXTURE_TEST(unknown_stores),
+        FIXTURE_TEST(doubted),
         FIXTURE_TEST(one_store_is_stuck),
         FIXTURE_TEST(stuck_for_long),
         FIXTURE_TEST(queue_is_full),

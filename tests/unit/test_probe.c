@@ -64,14 +64,17 @@ static void real_stacks_are_classified(void **state)
         const char *pattern;
         char state;
         enum waiting_for expected;
+        bool flush;
     } facts[] = {
-        {"stack-*-idle.txt", 'S', WAITING_NOTHING},
-        {"stack-*-read-waits-for-host.txt", 'S', WAITING_HOST},
-        {"stack-*-status-waits-for-host.txt", 'S', WAITING_HOST},
-        {"stack-*-[a-z]*-waits-for-storage.txt", 'D', WAITING_STORAGE},
+        {"stack-*-idle.txt", 'S', WAITING_NOTHING, false},
+        {"stack-*-read-waits-for-host.txt", 'S', WAITING_HOST, false},
+        {"stack-*[0-9]-write-waits-for-host.txt", 'S', WAITING_HOST, false},
+        {"stack-*-status-waits-for-host.txt", 'S', WAITING_HOST, false},
+        {"stack-*-read-waits-for-storage.txt", 'D', WAITING_STORAGE, false},
+        {"stack-*-sync-waits-for-storage.txt", 'D', WAITING_STORAGE, true},
         /* throw_away_data() is part of fsg_main_thread() in these builds: the one wait that looks idle and is not. */
-        {"stack-*-refused-write-waits-for-host.txt", 'S', WAITING_NOTHING},
-        {"stack-*-forced-eject-*.txt", 'D', WAITING_UNKNOWN}, /* no thread of the gadget: a writer of an attribute */
+        {"stack-*-refused-write-waits-for-host.txt", 'S', WAITING_NOTHING, false},
+        {"stack-*-forced-eject-*.txt", 'D', WAITING_UNKNOWN, false}, /* no thread of the gadget: a writer of an attribute */
     };
     for (size_t i = 0; i < ARRAY_LEN(facts); i++) {
         char pattern[512], text[PROBE_STACK_MAX];
@@ -83,6 +86,7 @@ static void real_stacks_are_classified(void **state)
             assert_true(fd_read_text(found.gl_pathv[k], text, sizeof text) > 0);
             if (probe_classify(text, facts[i].state) != facts[i].expected)
                 fail_msg("%s: %s", found.gl_pathv[k], waiting_for_names[probe_classify(text, facts[i].state)]);
+            if (probe_is_flush(text) != facts[i].flush) fail_msg("%s: is it a flush?", found.gl_pathv[k]);
         }
         globfree(&found);
     }

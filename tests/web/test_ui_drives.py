@@ -218,6 +218,18 @@ def test_stuck_drive_says_what_it_waits_for(make_page):
     page.wait(lambda: "Stuck" not in page.card("cd0").text)
 
 
+def test_storage_that_stalls_and_is_cut(make_page):
+    page = make_page(["debian.iso"], store='cut = "nbd";', gadget='sample_interval = "200 ms";',
+                     more='drives = ( { name = "cd0"; type = "cdrom"; host = "linux"; host_command = "9 s"; } );').open()
+    page.put("cd0", "debian.iso")
+    page.wait_card("cd0", "Loaded")
+    page.host("reading cd0 on")
+    page.host("hang cd0 storage")
+    page.wait_card("cd0", "has waited for the storage under the image", "the storage is cut (nbd)")
+    page.wait_card("cd0", "Loaded", "hung and was cut: the host gets errors")
+    assert "has waited" not in page.card("cd0").text
+
+
 def test_steps_on_demand(page):
     page.put("cd0", "debian.iso")
     page.press(".operations summary")

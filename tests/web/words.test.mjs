@@ -23,7 +23,7 @@ const MEDIUM = {
 const DRIVE = {
     name: 'cd0', label: 'CD-ROM cd0', type: 'cdrom', state: 'loaded', generation: 1, medium: MEDIUM,
     host: { link: 'configured', speed: 'high-speed', polling: true }, evidence: EVIDENCE, operation: null, queue: [],
-    quarantine_until: null, stale_host: false, stuck: null,
+    quarantine_until: null, stale_host: false, stuck: null, stall: null, storage_cut: null,
     capabilities: { forced_eject: true, break_io: false, signal: false, reattach: 'last_resort', max_cdrom_bytes: 2359293952 },
 };
 const STICK = { ...DRIVE, name: 'usb0', type: 'disk', state: 'empty', medium: null };
@@ -90,6 +90,13 @@ test('the host', () => {
 
 test('warnings', () => {
     assert.deepEqual(words.warnings(DRIVE, NOW), []);
+    const stall = { waiting_for: 'storage', since: at(-12), host_patience_until: at(18), what_happens: 'The host resets all', shared: false };
+    assert.match(texts(words.warnings({ ...DRIVE, stall }, NOW))[0], /^A command of the host's has waited for the storage under the image for 12 s\. The host waits for another 18 s\. The host resets all\.$/);
+    assert.match(texts(words.warnings({ ...DRIVE, stall: { ...stall, shared: true, host_patience_until: at(-1) } }, NOW))[0], /perhaps for another drive .*The patience of the host has ended/);
+    const cut = { how: 'nbd', at: at(-1), error: null };
+    assert.match(texts(words.warnings({ ...DRIVE, storage_cut: cut }, NOW))[0], /was cut: the host gets errors until it is set up again\.$/);
+    assert.match(texts(words.warnings({ ...DRIVE, medium: { ...MEDIUM, readonly: false }, storage_cut: cut }, NOW))[0], /may be lost/);
+    assert.match(texts(words.warnings({ ...DRIVE, storage_cut: { ...cut, error: 'It is gone' } }, NOW))[0], /could not be cut: It is gone/);
     assert.match(texts(words.warnings({ ...DRIVE, quarantine_until: at(42) }, NOW))[0], /another 42 s/);
     assert.match(texts(words.warnings({ ...DRIVE, stuck: 'It waits for storage' }, NOW))[0], /^Stuck\. It waits for storage\./);
     assert.match(texts(words.warnings({ ...STICK, stale_host: true }, NOW))[0], /read-only media are safe/);
