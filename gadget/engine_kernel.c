@@ -102,7 +102,11 @@ static int make_function(struct kernel_engine *k, size_t drive, struct err *e)
 enum engine_break kernel_break(struct engine *e, size_t drive, struct err *err)
 {
     struct kernel_engine *k = (struct kernel_engine *)e;
-    if (!k->drives[drive].has_break_io) {
+    struct probe_counters now;
+    /* The attribute ends the command under way with a status. With none under way the host would get one that it did
+     * not ask for, and a lock would stay; there the signal does what is meant, and no harm. */
+    bool no_command = probe_sample(k->probe, build_function_index(e->config, drive), &now) && now.waiting_for != WAITING_HOST;
+    if (!k->drives[drive].has_break_io || no_command) {
         FAULT_POINT("signal.send");
         int sent = probe_interrupt(k->probe, build_function_index(e->config, drive), err);
         FAULT_POINT("signal.sent");

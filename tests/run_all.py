@@ -36,15 +36,12 @@ COUNTS = (
 
 
 def guest_scripts():
-    """(name, arguments of tests/vm/run) for each guest script; a line '# run: --memory 1024' in it adds options."""
-    folder = os.path.join(ROOT, "tests", "vm", "scripts")
-    for name in sorted(os.listdir(folder)):
-        if not name.endswith(".sh"):
-            continue
-        path = os.path.join(folder, name)
-        with open(path, encoding="utf-8") as f:
-            options = re.findall(r"^# run: (.*)$", f.read(), re.M)
-        yield name[:-3], " ".join(options).split() + [path]
+    """The guest scripts by path; those that need options of tests/vm/run say so themselves, in a line "# run: ..."."""
+    for name in ("kernel-facts", "host"):
+        yield f"tests/vm/{name}.sh"
+    for name in sorted(os.listdir(os.path.join(ROOT, "tests", "vm", "scripts"))):
+        if name.endswith(".sh"):
+            yield f"tests/vm/scripts/{name}"
 
 
 def fault_cases():
@@ -60,11 +57,8 @@ def stages():
     yield "fuzz", [("fuzz", ["tests/fuzz/run", "15"])]
     yield "api", [("api-asan", ["env", "TRAYD_BIN=build/asan/trayd", python, "-m", "pytest", "-q", "tests/api"])]
     yield "web", [("web", [python, "-m", "pytest", "-q", "tests/web"]), ("web-words", ["node", "--test", "tests/web/"])]
-    vm = [(f"vm-{kernel}-{name}", ["tests/vm/run", "--no-trayd", "--kernel", kernel, f"tests/vm/{name}.sh"])
-          for name in ("kernel-facts", "host") for kernel in KERNELS]
-    for name, arguments in guest_scripts():
-        vm += [(f"vm-{kernel}-{name}", ["tests/vm/run", "--kernel", kernel] + arguments) for kernel in KERNELS]
-    yield "vm", vm
+    yield "vm", [(f"vm-{kernel}-{os.path.basename(path)[:-3]}", ["tests/vm/run", "--kernel", kernel, path])
+                 for path in guest_scripts() for kernel in KERNELS]
     faults = [("faults-simulation", ["env", "TRAYD_FAULTS_WHOLE=1", python, "-m", "pytest", "-q", "tests/api/test_faults.py"])]
     faults += [(f"faults-{kernel}-{case}", ["tests/vm/run", "--kernel", kernel, "--no-trayd", "--bin", "build/faults",
                                             "--timeout", str(WHOLE_SWEEP), FAULTS, "all", case])

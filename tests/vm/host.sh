@@ -1,5 +1,6 @@
-# Guest script, for "run --no-trayd": the bench tests itself, that is, what the host command says about a gadget built by
+# Guest script: the bench tests itself, that is, what the host command says about a gadget built by
 # hand, keyboard included.
+# run: --no-trayd
 # shellcheck shell=sh
 # shellcheck source-path=SCRIPTDIR source=guest/gadget-by-hand.sh
 . /lib/gadget-by-hand.sh

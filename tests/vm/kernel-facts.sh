@@ -1,5 +1,5 @@
-# Guest script, for "run --no-trayd": asks this kernel for the behaviour that trayd-gadget takes for granted, with a
-# gadget built by hand. A kernel that behaves otherwise fails here first, and says in what.
+# Guest script: asks this kernel for the behaviour that trayd-gadget takes for granted, with a gadget built by hand. A kernel that behaves otherwise fails here first, and says in what.
+# run: --no-trayd
 # shellcheck shell=sh
 # shellcheck source-path=SCRIPTDIR source=guest/gadget-by-hand.sh
 . /lib/gadget-by-hand.sh
