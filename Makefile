@@ -65,7 +65,7 @@ PROGRAMS := $(B)/trayd $(B)/trayd-gadget
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT_SOURCES))
 TOOL_SOURCES := $(wildcard tests/vm/*_tool.c)
-TOOLS := $(patsubst tests/vm/%.c,$(B)/tests/%,$(TOOL_SOURCES))
+TOOLS := $(patsubst tests/vm/%.c,$(B)/tests/%,$(TOOL_SOURCES)) $(B)/tests/random_tool
 
 .PHONY: all help
 all: $(PROGRAMS) ## build the two programs (VARIANT=release, asan, tsan, coverage or faults)
@@ -120,6 +120,11 @@ $(B)/tests/%_tool: $(B)/tests/vm/%_tool.o $(B)/gadget.a $(B)/base.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -ljansson -lconfig -lcap -lm
 
+$(B)/tests/random_tool: $(patsubst %.c,$(B)/%.o,$(wildcard tests/random/*.c)) $(B)/base.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -ljansson -lpthread
+
 # The fuzzers, for VARIANT=fuzz with clang (tests/fuzz/run); each is linked with all libraries.
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 $(FUZZERS): $(B)/%: $(B)/tests/fuzz/fuzz_%.o $(LIBRARIES)
@@ -134,7 +139,7 @@ $(B)/record: $(B)/tests/fuzz/record.o $(B)/images.a $(B)/base.a
 
 # ---- running, testing, installing --------------------------------------------------------------------------------
 
-.PHONY: run test unit lint fuzz vm faults model install uninstall clean need-build need-run need-test for-guests
+.PHONY: run test unit lint fuzz vm random faults model install uninstall clean need-build need-run need-test for-guests
 
 need-build need-run need-test: need-%:
 	@tests/need $*
@@ -170,6 +175,9 @@ faults: for-guests ## kill trayd-gadget at every step there is, simulated and on
 # What the guest scripts run: the programs, their tools, and the build that can be killed at each fault point.
 for-guests: all $(TOOLS)
 	@$(MAKE) -s VARIANT=faults all build/faults/tests/build_tool
+
+random: all $(TOOLS) ## ten minutes of random operations on a real kernel (SEED=1, MINUTES=10, KERNEL=6.12)
+	@tests/vm/run --kernel $(or $(KERNEL),6.12) --timeout $$(($(or $(MINUTES),10) * 180 + 600)) tests/vm/scripts/random.sh $(or $(SEED),1) $$(($(or $(MINUTES),10) * 60))
 
 model: $(B)/tests/test_drive_model ## the model checker with three operations at a time; takes minutes and gigabytes
 	TRAYD_MODEL_OPS=3 $(B)/tests/test_drive_model

@@ -60,7 +60,7 @@ def stages():
     yield "vm", [(f"vm-{kernel}-{os.path.basename(path)[:-3]}", ["tests/vm/run", "--kernel", kernel, path])
                  for path in guest_scripts() for kernel in KERNELS]
     faults = [("faults-simulation", ["env", "TRAYD_FAULTS_WHOLE=1", python, "-m", "pytest", "-q", "tests/api/test_faults.py"])]
-    faults += [(f"faults-{kernel}-{case}", ["tests/vm/run", "--kernel", kernel, "--no-trayd", "--bin", "build/faults",
+    faults += [(f"faults-{kernel}-{case}", ["tests/vm/run", "--kernel", kernel, "--bin", "build/faults",
                                             "--timeout", str(WHOLE_SWEEP), FAULTS, "all", case])
                for case in fault_cases() for kernel in KERNELS]
     yield "faults", faults
