@@ -42,6 +42,15 @@ static image_key recognise(struct unit *u, const struct engine_result *r)
     return key;
 }
 
+/* The image that was opened is still on its way in: for an operation that was neither cancelled nor has failed, or in a
+ * call that nobody waits for any more and that may come back all the same. */
+static bool is_coming(const struct unit *u)
+{
+    const struct drive *m = &u->machine;
+    bool wanted = m->queue_len && m->queue[0].rq.action == OP_INSERT && m->queue[0].rq.image == u->opened_image;
+    return u->opened_image && (wanted || m->outstanding == DO_INSERT || m->outstanding == DO_SWAP);
+}
+
 /* One image is in at most one drive for writing, and then in no other. */
 static const struct unit *who_has(const struct unit *u, const struct engine_medium *m)
 {
@@ -50,7 +59,7 @@ static const struct unit *who_has(const struct unit *u, const struct engine_medi
         const struct unit *other = &d->units[i];
         if (other == u) continue;
         bool in = other->machine.medium.image && same_file(&other->medium, m);
-        bool coming = other->opened_image && same_file(&other->opened, m);
+        bool coming = is_coming(other) && same_file(&other->opened, m);
         if ((in && (!other->machine.medium.readonly || !u->opened_readonly)) ||
             (coming && (!other->opened_readonly || !u->opened_readonly)))
             return other;

@@ -97,6 +97,7 @@ static void act(struct unit *u, const struct drive_action *a)
     if (a->what == DO_OPEN) {
         bool store_readonly;
         u->opened_image = a->image;
+        u->opened = (struct medium_info){0}; /* not yet known; what was opened before it is another one */
         u->opened_readonly = a->readonly;
         images_location(d->images, a->image, &o.store_path, &o.name, &store_readonly);
         if (store_readonly && !a->readonly) {
