@@ -216,9 +216,24 @@ static int ask_behind_signal(const char *dir, const struct lun_order *o, struct 
     return 0;
 }
 
+static const char *break_io_of(const char *dir)
+{
+    static const char *const names[] = {"break_io", "../break_io"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (lun_has(dir, names[i])) return names[i];
+    return NULL;
+}
+
+bool lun_can_break(const char *dir)
+{
+    return break_io_of(dir) != NULL;
+}
+
 int lun_break(const char *dir, struct err *e)
 {
-    int errnum = write_attribute(dir, "break_io", "1");
+    const char *name = break_io_of(dir);
+    if (!name) return err_set(e, ERR_FORCED_UNAVAILABLE, "This kernel has no break_io");
+    int errnum = write_attribute(dir, name, "1");
     return errnum ? err_set_errno(e, ERR_INTERNAL, errnum, "The kernel does not break I/O") : 0;
 }
 

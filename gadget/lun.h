@@ -32,7 +32,11 @@ struct lun_order {
  */
 void lun_perform(const char *dir, const struct lun_order *o, struct engine_result *ret, int *ret_fd);
 
-/* Writes the LUN's break_io, which kernels of some appliances have. Returns 0, or -1 with *e. */
+/* Whether there is a break_io, which kernels of some appliances have: of the LUN, or of its whole function, where the
+ * patch had it that was proposed to the mainline in 2022. */
+bool lun_can_break(const char *dir);
+
+/* Writes it. Returns 0, or -1 with *e. */
 int lun_break(const char *dir, struct err *e);
 
 /* Whether the LUN has that attribute; opening a missing one for writing says EACCES, not ENOENT. */

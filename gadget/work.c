@@ -61,7 +61,7 @@ static void serve_gadget(const struct gadget_config *c, enum gadget_order order,
         char dir[LUN_DIR_MAX];
         build_lun_dir(c, i, dir, sizeof dir);
         a->has_forced_eject[i] = lun_has(dir, "forced_eject");
-        a->has_break_io[i] = lun_has(dir, "break_io");
+        a->has_break_io[i] = lun_can_break(dir);
     }
 }
 

@@ -272,6 +272,29 @@ static void no_lun_is_told(void **state)
     assert_failed(t, ERR_GADGET_DIFFERS);
 }
 
+static void break_io_is_of_the_lun_or_of_its_function(void **state)
+{
+    struct test *t = *state;
+    char lun[128];
+    struct err e;
+    snprintf(lun, sizeof lun, "%s/lun.0", t->dir);
+    assert_int_equal(mkdir(lun, 0755), 0);
+    assert_false(lun_can_break(lun));
+    assert_int_equal(lun_break(lun, &e), -1);
+    assert_int_equal(e.code, ERR_FORCED_UNAVAILABLE);
+
+    put(t, "break_io", "");
+    assert_true(lun_can_break(lun));
+    assert_int_equal(lun_break(lun, &e), 0);
+    assert_shows(t, "break_io", "1");
+
+    put(t, "break_io", "");
+    put(t, "lun.0/break_io", "");
+    assert_int_equal(lun_break(lun, &e), 0);
+    assert_shows(t, "lun.0/break_io", "1");
+    assert_shows(t, "break_io", "");
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -289,6 +312,7 @@ int main(void)
         TEST(observe_knows_deleted_images),
         TEST(a_known_image_is_not_looked_at),
         TEST(no_lun_is_told),
+        TEST(break_io_is_of_the_lun_or_of_its_function),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
