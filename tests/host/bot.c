@@ -86,16 +86,14 @@ static int find_endpoints(const struct drive *drive, struct bot *bot)
 static int take_interface(const struct drive *drive, struct bot *bot)
 {
     struct usbdevfs_disconnect_claim claim = { .flags = USBDEVFS_DISCONNECT_CLAIM_IF_DRIVER, .driver = "usb-storage" };
-    char bus[16], number[16], node[64];
 
-    if (find_endpoints(drive, bot) != 0 || read_line(bus, sizeof bus, "%s/../busnum", drive->interface) != 0 ||
-        read_line(number, sizeof number, "%s/../devnum", drive->interface) != 0)
+    if (find_endpoints(drive, bot) != 0)
         return complain("%s is not a USB mass-storage drive", drive->node);
-    snprintf(node, sizeof node, "/dev/bus/usb/%03d/%03d", atoi(bus), atoi(number));
-    bot->fd = open(node, O_RDWR | O_CLOEXEC);
     claim.interface = bot->interface;
-    if (bot->fd < 0 || ioctl(bot->fd, USBDEVFS_DISCONNECT_CLAIM, &claim) != 0)
-        return complain("%s: %s", node, strerror(errno));
+    if ((bot->fd = open_usb_device(drive)) < 0)
+        return 1;
+    if (ioctl(bot->fd, USBDEVFS_DISCONNECT_CLAIM, &claim) != 0)
+        return complain("USBDEVFS_DISCONNECT_CLAIM: %s", strerror(errno));
     return 0;
 }
 

@@ -41,6 +41,9 @@ int need_drive(const char *name_or_node, struct drive *ret_drive); /* the same, 
 bool is_cdrom(const struct drive *drive);
 int read_line(char *line, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4))); /* of a file */
 
+/* usb.c */
+int open_usb_device(const struct drive *drive); /* in usbfs; -1 with a message */
+
 /* The commands */
 int command_dev(const struct args *args);
 int command_sg(const struct args *args);
@@ -55,6 +58,8 @@ int command_write(const struct args *args);
 int command_count(const struct args *args);
 int command_uevents(const struct args *args);
 int command_enumerations(const struct args *args);
+int command_reset(const struct args *args);
+int command_udc(const struct args *args);
 int command_watch(const struct args *args);
 int command_keyboard(const struct args *args);
 int command_bot(const struct args *args);
