@@ -38,6 +38,7 @@ static const struct config_key gadget_keys[] = {
     GADGET(sample_interval, CONFIG_DURATION, .min = 100, .max = 60 * 1000, .help = "how often evidence is sampled"),
     GADGET_TEXT(socket, .help = "unix socket of trayd-gadget"),
     GADGET_TEXT(runtime_dir, .help = "directory of the state file and the locks"),
+    GADGET_TEXT(state_dir, .help = "directory of what is kept over reboots"),
     GADGET_TEXT(user, .help = "user who may connect to the socket besides root"),
     {0},
 };
@@ -66,6 +67,7 @@ static const struct config_key drive_keys[] = {
     CLOCK(host_sync, sync, .help = "how long it waits for SYNCHRONIZE CACHE"),
     CLOCK(break_after, break_after, .help = "a forced eject that takes longer may interrupt the host's command"),
     CLOCK(quarantine, quarantine, .help = "how long the drive stays empty after a command was interrupted"),
+    DRIVE(restore, CONFIG_FLAG, .help = "put back after a reboot what was in"),
     DRIVE(patience, CONFIG_DURATION, .min = 0, .max = 24 * HOUR, .help = "of an orderly eject that does not say"),
     DRIVE(stuck_after, CONFIG_DURATION, .min = 1000, .max = HOUR,
           .help = "a call into the kernel that takes longer makes the drive stuck"),
@@ -128,6 +130,7 @@ static const struct gadget_config defaults = {
     .sample_interval = 1000,
     .socket = "/run/trayd/gadget.sock",
     .runtime_dir = "/run/trayd",
+    .state_dir = "/var/lib/trayd-gadget",
     .user = "trayd",
 };
 

@@ -27,6 +27,7 @@ struct drive_config {
     msec quiet, release_quiet, dwell;
     int host;                      /* enum host_kind: whose clock it is, */
     struct host_profile clock;     /* and what is to be different; 0: as the profile says */
+    bool restore;                  /* what was in comes back after a reboot of the appliance */
     msec patience;                 /* of an orderly eject that does not say */
     msec stuck_after;              /* a call into the kernel that takes longer makes the drive `stuck` */
     int line;
@@ -53,6 +54,7 @@ struct gadget_config {
     msec sample_interval;          /* evidence is sampled this often while it can change something */
     char socket[108];              /* sun_path; default /run/trayd/gadget.sock */
     char runtime_dir[STORE_PATH_MAX]; /* state file and locks; default /run/trayd */
+    char state_dir[STORE_PATH_MAX];   /* what is kept over reboots (kept.h); default /var/lib/trayd-gadget */
     char user[32];                 /* who may connect besides root; default trayd */
     struct drive_config drives[DRIVES_MAX];
     size_t drives_count;

@@ -93,6 +93,7 @@ static const struct {
     RULE(serial, is_serial, "have only printable ASCII characters, without blanks and commas"),
     RULE(socket, is_absolute, "be an absolute path"),
     RULE(runtime_dir, is_absolute, "be an absolute path"),
+    RULE(state_dir, is_absolute, "be an absolute path"),
     RULE(user, is_user, "be the name of a user"),
 };
 

@@ -14,7 +14,7 @@
 struct config_draft {
     struct gadget_config config;
     struct { /* where these keys stand, for the messages; 0: not in the file */
-        int name, configfs, udc, device_release, manufacturer, product, serial, socket, runtime_dir, user, drives;
+        int name, configfs, udc, device_release, manufacturer, product, serial, socket, runtime_dir, state_dir, user, drives;
     } lines;
 };
 

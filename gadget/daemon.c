@@ -6,6 +6,8 @@
 #include "base/fd.h"
 #include "gadget/client.h"
 #include "gadget/profile.h"
+#include "gadget/restore.h"
+#include "gadget/scheduling.h"
 #include "gadget/socket.h"
 #include "gadget/state_file.h"
 #include "gadget/view.h"
@@ -118,7 +120,9 @@ struct daemon *daemon_new(const struct gadget_config *c, struct loop *l, const c
     d->images = images_new(&c->stores);
     d->outcomes = json_array();
     d->operations = d->images ? operations_new(d->images, GADGET_OPERATIONS_KEPT) : NULL;
-    if (!d->operations || !d->outcomes) {
+    d->scheduling = d->operations ? scheduling_new(d) : NULL;
+    d->restore = d->scheduling ? restore_new(d) : NULL;
+    if (!d->restore || !d->outcomes) {
         err_set(e, ERR_UNAVAILABLE, "Out of memory");
         daemon_free(d);
         return NULL;
@@ -131,7 +135,7 @@ struct daemon *daemon_new(const struct gadget_config *c, struct loop *l, const c
     const struct engine_sink sink = daemon_sink(d);
     d->engine = simulation ? engine_sim_new(c, l, &sink, simulation, e) : engine_kernel_new(c, l, &sink, e);
     if (d->engine) d->socket = gadget_socket_new(d, e);
-    if (!d->engine || !d->socket) {
+    if (!d->engine || !d->socket || kept_init(d, e) < 0) {
         daemon_free(d);
         return NULL;
     }
@@ -144,6 +148,9 @@ struct daemon *daemon_new(const struct gadget_config *c, struct loop *l, const c
 void daemon_free(struct daemon *d)
 {
     if (!d) return;
+    scheduling_free(d->scheduling);
+    restore_free(d->restore);
+    kept_done(d);
     gadget_socket_free(d->socket);
     if (d->engine) d->engine->class->free(d->engine);
     operations_free(d->operations);

@@ -9,7 +9,9 @@
 
 #include "gadget/engine.h"
 #include "gadget/evidence.h"
+#include "gadget/host_resets.h"
 #include "gadget/images.h"
+#include "gadget/kept.h"
 #include "gadget/operations.h"
 #include "gadget/reattach.h"
 #include "gadget/stall.h"
@@ -82,6 +84,10 @@ struct daemon {
     size_t units_len;
     struct reattach reattach;
     struct engine_link link;
+    struct host_resets resets;
+    struct kept kept;
+    struct scheduling *scheduling;
+    struct restore *restore;
     char incarnation[17], boot_id[40];
     bool started;                  /* GADGET_START has come back */
     enum gadget_found found;

@@ -11,6 +11,8 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "gadget/profile.h"
+#include "gadget/restore.h"
+#include "gadget/scheduling.h"
 
 static bool same_file(const struct medium_info *a, const struct engine_medium *b)
 {
@@ -157,6 +159,8 @@ static void on_started(struct daemon *d, const struct gadget_result *r)
         daemon_feed(u, &ev);
     }
     daemon_tell_system(d);
+    scheduling_look(d);
+    restore_look(d);
 }
 
 /* Taken down, and made as the configuration says now. */
@@ -206,6 +210,7 @@ static void on_link(void *owner, const struct engine_link *l)
         daemon_feed(&d->units[i], &seen);
     }
     daemon_tell_system(d);
+    if (host_resets_look(&d->resets, l, reattach_under_way(d), now)) scheduling_host_reset(d);
     reattach_look(d);
 }
 

@@ -5,6 +5,8 @@
 
 #include "base/fault.h"
 #include "base/log.h"
+#include "gadget/restore.h"
+#include "gadget/scheduling.h"
 #include "gadget/socket.h"
 #include "gadget/state_file.h"
 #include "gadget/view.h"
@@ -143,6 +145,7 @@ static void finish_operations(struct unit *u, const struct drive_output *out, ms
                 view_explain(d, op, f->code, op->err.text, sizeof op->err.text);
         }
         operations_finish(d->operations, op, f->state, now);
+        scheduling_operation_ended(d, op);
         if (f->state == OP_FAILED)
             log_info("%s: %s by %s failed: %s", u->config->name, op_action_names[op->rq.action], op->by, op->err.text);
         op->untold = true;
@@ -190,6 +193,9 @@ static void medium_changed(struct unit *u, const struct drive_output *out, msec 
     if (!u->machine.medium.image) u->medium = (struct medium_info){0};
     if (!u->machine.cut_at) u->cut = (struct storage_cut){0};
     u->flushed_written = u->evidence.written;
+    bool resumed = u->resumed_doing == DO_INSERT || u->resumed_doing == DO_SWAP;
+    restore_note(u, resumed || !for_nobody);
+    if (by_host && out->left) scheduling_host_ejected(d, u->index);
 }
 
 static void note_queue(struct unit *u, msec now)
@@ -289,6 +295,8 @@ void daemon_turn(struct unit *u, struct drive_event *ev, struct drive_output *ou
     if (out->cut) daemon_cut(u, now);
     daemon_flush(u, now);
     set_timers(u, out->wake, now);
+    scheduling_look(d);
+    restore_look(d);
     if (out->action.what != DO_NOTHING) act(u, &out->action);
     reattach_consider_rebuild(d);
 }
@@ -320,6 +328,7 @@ static void resume_operation(struct unit *u)
         err_set(&op->err, ERR_INTERRUPTED, "trayd-gadget was restarted during this operation; the drive is stuck, and "
                 "what became of it is not known yet");
         operations_finish(d->operations, op, OP_FAILED, clock_boot_ms());
+        scheduling_operation_ended(d, op);
         return;
     }
     bool done = op->rq.action == OP_EJECT ? m->image == 0 : m->image == op->rq.image && m->readonly == op->rq.readonly;
@@ -335,6 +344,7 @@ static void resume_operation(struct unit *u)
         err_set(&op->err, ERR_INTERRUPTED, "trayd-gadget was restarted during this operation; the drive is %s now",
                 m->image ? "loaded" : "empty");
     operations_finish(d->operations, op, done ? OP_DONE : OP_FAILED, clock_boot_ms());
+    scheduling_operation_ended(d, op);
 }
 
 /* A call that may have taken a writable medium was under way: whether the host still wrote is not known. */

@@ -188,6 +188,11 @@ static void on_gadget_done(struct loop_timer *t, attr_unused msec now)
     FAULT_POINT("sim.gadget");
     if (order == GADGET_REMOVE) take_down(s);
     if (order == GADGET_START || order == GADGET_START_UNBOUND) find_or_build(s);
+    if (bind && !was) { /* as the kernel has it until the host's answer */
+        set_link(s, true, false);
+        strcpy(s->link.state, "default");
+        tell_link(s);
+    }
     set_link(s, bind, bind && (!was || s->kernel->configured));
     FAULT_POINT("sim.gadgeted");
     s->gadget.ok = true;
@@ -276,8 +281,18 @@ static void flush(attr_unused struct engine *e, attr_unused size_t drive) {} /* 
 
 static int control_link(struct engine_sim *s, const char *argument, struct err *e)
 {
-    if (strcmp(argument, "configured") != 0 && strcmp(argument, "unplugged") != 0)
-        return err_set(e, ERR_BAD_REQUEST, "configured or unplugged?");
+    bool reset = strcmp(argument, "reset") == 0;
+    if (!reset && strcmp(argument, "configured") != 0 && strcmp(argument, "unplugged") != 0)
+        return err_set(e, ERR_BAD_REQUEST, "configured, unplugged or reset?");
+    if (reset) {
+        if (!s->link.configured) return err_set(e, ERR_GADGET_DETACHED, "no host is there");
+        set_link(s, s->link.bound, false);
+        strcpy(s->link.state, "default"); /* as udc/core.c has it until the host configures it again */
+        tell_link(s);
+        set_link(s, s->link.bound, true);
+        tell_link(s);
+        return 0;
+    }
     set_link(s, s->link.bound, strcmp(argument, "configured") == 0);
     tell_link(s);
     return 0;

@@ -13,6 +13,7 @@ bool host_resets_look(struct host_resets *r, const struct engine_link *l, bool o
     if (!l->bound || !r->bound) {
         bool first = l->bound && !r->bound && !ours && !r->bound_at;
         expect(r, l->bound, now);
+        r->left = l->bound && !l->configured && !asleep;
         if (first) { /* it was so before we came */
             r->expected = false;
             r->configured = l->configured || asleep;

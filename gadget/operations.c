@@ -42,7 +42,7 @@ bool operation_is_finished(const struct operation *op)
     return op->state == OP_DONE || op->state == OP_FAILED || op->state == OP_CANCELLED;
 }
 
-static void make_id(char id[OPERATION_ID_LEN + 1])
+void operation_make_id(char id[OPERATION_ID_LEN + 1])
 {
     uint32_t random = 0;
     if (getrandom(&random, sizeof random, 0) != sizeof random) random = (uint32_t)clock_boot_ms();
@@ -71,7 +71,7 @@ struct operation *operations_restore(struct operations *o, const char *id, size_
 struct operation *operations_add(struct operations *o, size_t drive, const struct drive_request *rq, const char *by)
 {
     char id[OPERATION_ID_LEN + 1];
-    make_id(id);
+    operation_make_id(id);
     return operations_restore(o, id, drive, rq, by);
 }
 

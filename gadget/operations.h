@@ -48,6 +48,9 @@ struct operations;
 struct operations *operations_new(struct images *images, size_t keep_finished);
 void operations_free(struct operations *o);
 
+/* A new id: sorts by time. */
+void operation_make_id(char id[OPERATION_ID_LEN + 1]);
+
 /* A new record with a new id and key; NULL when out of memory. */
 struct operation *operations_add(struct operations *o, size_t drive, const struct drive_request *rq, const char *by);
 /* A record of an earlier process, with the id that it had. */

@@ -120,7 +120,7 @@ static const struct {
     const char *what;
     int (*read)(struct daemon *d, const struct wire *w, struct gadget_request *ret, struct err *e);
 } kinds[] = {
-    {"hello", read_nothing},     {"insert", read_insert},    {"eject", read_eject_only},
+    {"hello", read_nothing},     {"schedules", read_nothing}, {"insert", read_insert},    {"eject", read_eject_only},
     {"cancel", read_operation},  {"force", read_operation},  {"gadget", read_order},
     {"break", read_break},
 };

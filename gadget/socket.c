@@ -11,6 +11,8 @@
 #include "base/log.h"
 #include "gadget/client.h"
 #include "gadget/request.h"
+#include "gadget/schedule_request.h"
+#include "gadget/scheduling.h"
 #include "gadget/view.h"
 
 struct client {
@@ -18,6 +20,14 @@ struct client {
     struct loop_watch watch;
     int fd;                        /* -1: this place is free */
     bool hello;                    /* wants events */
+    uint64_t serial;               /* of the connection: its place may be another's by now */
+};
+
+struct reply {                     /* to a change of a schedule, when that is on the disk */
+    struct gadget_socket *socket;
+    size_t place;
+    uint64_t serial;
+    int64_t id;
 };
 
 struct waiting_order {             /* the gadget order under way, and who is told when it is done */
@@ -33,6 +43,7 @@ struct gadget_socket {
     struct loop_watch watch;
     struct client clients[GADGET_CLIENTS_MAX];
     struct waiting_order order;
+    uint64_t last_serial;
     char *packet;                  /* GADGET_MESSAGE_MAX bytes */
 };
 
@@ -214,6 +225,62 @@ static void do_break(struct client *c, int64_t id, const struct gadget_request *
     answer(c, id, "ok", ok);
 }
 
+/* ---- schedules --------------------------------------------------------------------------------------------------- */
+
+static void on_schedule_done(void *owner, const struct schedule *s, const struct err *e)
+{
+    struct reply *r = owner;
+    struct client *c = &r->socket->clients[r->place];
+    if (c->fd >= 0 && c->serial == r->serial) {
+        if (s)
+            answer(c, r->id, "ok", json_pack("{s:o}", "schedule", schedule_view(r->socket->daemon, s)));
+        else
+            answer_error(c, r->id, e, NULL);
+    }
+    free(r);
+}
+
+static void list_schedules(struct client *c, int64_t id)
+{
+    const struct daemon *d = c->socket->daemon;
+    struct err e;
+    if (scheduling_ready(d, &e) < 0) {
+        answer_error(c, id, &e, NULL);
+        return;
+    }
+    json_t *all = json_array();
+    for (size_t i = 0; i < d->kept.table.len; i++) /* newest first */
+        json_array_insert_new(all, 0, schedule_view(d, &d->kept.table.items[i]));
+    answer(c, id, "ok", json_pack("{s:o}", "schedules", all));
+}
+
+static void change_schedule(struct client *c, int64_t id, const json_t *message, const char *what)
+{
+    struct gadget_socket *s = c->socket;
+    struct daemon *d = s->daemon;
+    struct schedule_request rq = {0};
+    struct err e = {0};
+    struct reply *r = malloc(sizeof *r);
+    bool adding = strcmp(what, "schedule_add") == 0, changing = strcmp(what, "schedule_change") == 0;
+    int result = -1;
+    if (!r)
+        err_set(&e, ERR_UNAVAILABLE, "Out of memory");
+    else if (adding)
+        result = schedule_request_add(d, message, &rq, &e);
+    else
+        result = changing ? schedule_request_change(message, &rq, &e) : schedule_request_cancel(message, &rq, &e);
+    if (result == 0) {
+        *r = (struct reply){.socket = s, .place = (size_t)(c - s->clients), .serial = c->serial, .id = id};
+        result = (adding ? scheduling_add : changing ? scheduling_change : scheduling_cancel)(d, &rq, on_schedule_done, r, &e);
+    }
+    json_decref(rq.request);
+    if (result == 0) return;
+    free(r);
+    answer_error(c, id, &e, NULL);
+}
+
+/* ---- dispatch ----------------------------------------------------------------------------------------------------- */
+
 static void do_request(struct client *c, int64_t id, const struct gadget_request *rq)
 {
     struct daemon *d = c->socket->daemon;
@@ -222,6 +289,10 @@ static void do_request(struct client *c, int64_t id, const struct gadget_request
     int result;
     if (strcmp(rq->what, "hello") == 0) {
         do_hello(c, id);
+        return;
+    }
+    if (strcmp(rq->what, "schedules") == 0) {
+        list_schedules(c, id);
         return;
     }
     if (strcmp(rq->what, "gadget") == 0) {
@@ -244,13 +315,21 @@ static void do_request(struct client *c, int64_t id, const struct gadget_request
         answer(c, id, "ok", with_operation(d, op));
 }
 
+static bool is_about_schedules(const char *what)
+{
+    static const char *const all[] = {"schedule_add", "schedule_change", "schedule_cancel", NULL};
+    return word_index(all, what) >= 0;
+}
+
 static void on_message(struct client *c, const char *text, size_t len)
 {
     struct gadget_request rq;
     struct err e;
     cleanup_json json_t *message = json_parse_object(text, len, GADGET_MESSAGE_MAX, &e);
     int64_t id = message ? json_int(message, "id", -1) : -1;
-    if (!message || gadget_request_read(c->socket->daemon, message, &rq, &e) < 0)
+    if (message && is_about_schedules(json_text(message, "do")))
+        change_schedule(c, id, message, json_text(message, "do"));
+    else if (!message || gadget_request_read(c->socket->daemon, message, &rq, &e) < 0)
         answer_error(c, id, &e, NULL);
     else
         do_request(c, id, &rq);
@@ -298,7 +377,7 @@ static void on_connection(struct loop_watch *w, attr_unused uint32_t events)
         return;
     }
     enlarge_buffer(fd);
-    *c = (struct client){.socket = s, .fd = fd};
+    *c = (struct client){.socket = s, .fd = fd, .serial = ++s->last_serial};
     if (loop_add(s->daemon->loop, &c->watch, fd, EPOLLIN, on_readable, c) < 0) close_client(c);
 }
 

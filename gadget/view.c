@@ -283,6 +283,7 @@ json_t *view_system(const struct daemon *d)
     json_put_text(o, "udc", d->link.udc[0] ? d->link.udc : NULL);
     json_put_text(o, "state", d->link.state[0] ? d->link.state : NULL);
     json_put_text(o, "speed", d->link.speed[0] ? d->link.speed : NULL);
+    json_put_text(o, "state_trouble", d->kept.trouble[0] ? d->kept.trouble : d->kept.aside[0] ? d->kept.aside : NULL);
     json_put_flag(o, "reattaching", reattach_under_way(d));
     json_put_text(o, "incarnation", d->incarnation);
     json_put_text(o, "boot_id", d->boot_id);

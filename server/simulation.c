@@ -15,8 +15,8 @@ static int write_config(const struct simulation *s, const char *user, struct err
                      "# made by trayd --simulate\n"
                      "server = { database = \"%s/trayd.db\"; };\n"
                      "stores = ( { name = \"main\"; path = \"%s/images\"; } );\n"
-                     "gadget = { socket = \"%s/gadget.sock\"; runtime_dir = \"%s\"; %s%s%s};\n",
-                     s->directory, s->directory, s->directory, s->directory, user[0] ? "user = \"" : "", user,
+                     "gadget = { socket = \"%s/gadget.sock\"; runtime_dir = \"%s\"; state_dir = \"%s/kept\"; %s%s%s};\n",
+                     s->directory, s->directory, s->directory, s->directory, s->directory, user[0] ? "user = \"" : "", user,
                      user[0] ? "\"; " : "");
     return fd_replace_file(s->config, text, (size_t)n, false, e);
 }

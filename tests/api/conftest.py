@@ -27,7 +27,7 @@ LIVENESS = 10  # seconds; a bound on hanging, not on speed
 CONFIG = """
 server = {{ listen = "127.0.0.1:0"; database = "{dir}/state/trayd.db"; log_level = "debug"; {server} }};
 stores = ( {{ name = "main"; path = "{dir}/images"; {store} }} );
-gadget = {{ socket = "{dir}/run/gadget.sock"; runtime_dir = "{dir}/run"; user = "{user}"; {gadget} }};
+gadget = {{ socket = "{dir}/run/gadget.sock"; runtime_dir = "{dir}/run"; state_dir = "{dir}/run/kept"; user = "{user}"; {gadget} }};
 {more}
 """
 

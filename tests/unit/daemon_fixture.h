@@ -60,11 +60,11 @@ static inline struct fixture *fixture_new(const char *gadget, const char *drive)
     assert_non_null(mkdtemp(f->dir));
     assert_int_equal(mkdir(fixture_path(f, "images", path), 0755), 0);
     int n = snprintf(text, sizeof text,
-                     "gadget = { socket = \"%s/g.sock\"; runtime_dir = \"%s\"; %s };\n"
+                     "gadget = { socket = \"%s/g.sock\"; runtime_dir = \"%s\"; state_dir = \"%s/state\"; %s };\n"
                      "stores = ( { name = \"main\"; path = \"%s/images\"; } );\n"
                      "drives = ( { name = \"cd0\"; type = \"cdrom\"; dwell = \"0 s\"; quiet = \"0 s\"; %s },\n"
                      "           { name = \"usb0\"; type = \"disk\"; dwell = \"0 s\"; quiet = \"0 s\"; %s } );\n",
-                     f->dir, f->dir, gadget, f->dir, drive, drive);
+                     f->dir, f->dir, f->dir, gadget, f->dir, drive, drive);
     assert_int_equal(fd_replace_file(fixture_path(f, "trayd.conf", path), text, (size_t)n, false, &e), 0);
     if (gadget_config_load(path, &f->config, &e) < 0) fail_msg("%s", e.text);
     f->config.reattach_hold = FIXTURE_HOLD;
@@ -96,9 +96,14 @@ static inline struct daemon *fixture_start(struct fixture *f)
     return f->daemon;
 }
 
+static inline void fixture_run_for(struct fixture *f, msec ms);
+
+/* What is being written at that moment would come into a directory that is being removed. */
 static inline void fixture_stop(struct fixture *f)
 {
     if (!f->daemon) return;
+    for (msec give_up = clock_boot_ms() + FIXTURE_PATIENCE; !durable_is_saved(f->daemon->kept.file) && clock_boot_ms() < give_up;)
+        fixture_run_for(f, 2);
     daemon_free(f->daemon);
     loop_free(f->loop);
     f->daemon = NULL;
@@ -134,7 +139,8 @@ static inline void fixture_kill(struct fixture *f)
 static inline void fixture_free(struct fixture *f)
 {
     static const char *const files[] = {"images/a.iso", "images/b.iso", "images/d.img", "images/e.img", "images", "trayd.conf",
-                                        "gadget.state", "gadget.state.new", "host.sock.kernel"};
+                                        "gadget.state", "gadget.state.new", "state/kept.json", "state/kept.json.new",
+                                        "state/kept.json.broken", "state/kept.json.broken.2", "state", "host.sock.kernel"};
     char path[FIXTURE_PATH_MAX];
     fixture_stop(f);
     for (size_t i = 0; i < ARRAY_LEN(files); i++) remove(fixture_path(f, files[i], path));
@@ -171,7 +177,7 @@ static inline void fixture_ready(struct fixture *f)
 {
     fixture_start(f);
     until(f, f->daemon->started && f->daemon->link.configured && f->daemon->units[CD0].machine.observed &&
-                 f->daemon->units[USB0].machine.observed);
+                 f->daemon->units[USB0].machine.observed && f->daemon->kept.loaded);
 }
 
 /* The simulated host (docs/simulation.md). */

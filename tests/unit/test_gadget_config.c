@@ -87,6 +87,7 @@ static void assert_same_drive(const struct drive_config *a, const struct drive_c
     assert_int_equal(a->release_quiet, b->release_quiet);
     assert_int_equal(a->dwell, b->dwell);
     assert_int_equal(a->patience, b->patience);
+    assert_int_equal(a->restore, b->restore);
     assert_int_equal(a->stuck_after, b->stuck_after);
     assert_int_equal(a->host, b->host);
     assert_memory_equal(&a->clock, &b->clock, sizeof a->clock);
@@ -112,6 +113,7 @@ static void assert_same(const struct gadget_config *a, const struct gadget_confi
     assert_int_equal(a->sample_interval, b->sample_interval);
     assert_string_equal(a->socket, b->socket);
     assert_string_equal(a->runtime_dir, b->runtime_dir);
+    assert_string_equal(a->state_dir, b->state_dir);
     assert_string_equal(a->user, b->user);
     assert_int_equal(a->functions_count, b->functions_count);
     assert_int_equal(a->drives_count, b->drives_count);
@@ -142,7 +144,7 @@ static void the_shipped_file_names_every_key(void **state attr_unused)
     static const char *const keys[] = {
         "udc", "vendor_id", "product_id", "device_release", "manufacturer", "product", "serial", "max_power",
         "forced_eject", "reattach", "reattach_hold", "sample_interval", "name", "configfs", "socket", "user",
-        "runtime_dir", "path", "readonly", "type", "function", "lock_policy", "release_quiet", "quiet", "dwell",
+        "runtime_dir", "state_dir", "restore", "path", "readonly", "type", "function", "lock_policy", "release_quiet", "quiet", "dwell",
         "patience", "stuck_after", "host", "break_after", "quarantine", "host_command", "host_prevent", "host_sync", "dirty_limit", "cut", "flush", "write_speed", "attributes", "stores", "drives", "functions", "server", "gadget",
     };
     static char text[32768];

@@ -27,6 +27,7 @@ static const struct {
     {"adopted while the host was off: its first enumeration is none", "NDAC", 0},
     {"and then a reset", "NDACDC", 1},
     {"built by us", "UCDDC", 0},
+    {"built by us and seen at once, then reset", "UDCDC", 1},
     {"built by us, then reset", "UCDDCDC", 1},
     {"built by us, the host comes late", "UN+N+DC", 0},
     {"reattached: state stays configured, then the host's answer", "CcUuCcdDC", 0},
