@@ -42,6 +42,12 @@ static void on_system(void *owner, const json_t *system)
     events_publish(a->events, "system", all);
 }
 
+static void on_schedule(void *owner, const json_t *schedule)
+{
+    const struct api *a = owner;
+    events_publish(a->events, "schedule", schedule);
+}
+
 static void on_host_ejected(void *owner, const json_t *event)
 {
     const struct api *a = owner;
@@ -206,7 +212,8 @@ struct api *api_new(const char *gadget_socket, struct library *lib, const struct
     a->library = lib;
 
     /* From here on the client's thread calls us; it needs no more than stands above. */
-    const struct gadget_listener listener = {a, on_drive, on_operation, on_system, on_host_ejected, on_storage_cut, on_synced};
+    const struct gadget_listener listener = {a, on_drive, on_operation, on_system, on_schedule, on_host_ejected,
+                                             on_storage_cut, on_synced};
     a->gadget = gadget_client_new(gadget_socket, &listener, e);
     if (!a->gadget) {
         api_free(a);

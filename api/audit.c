@@ -34,7 +34,7 @@ static const char *operation_of(const json_t *answer)
 {
     const json_t *member = json_object_get(answer, "operation");
     if (json_is_object(member)) return text_or_null(member, "id");
-    bool is_one = json_object_get(answer, "action") && json_object_get(answer, "drive");
+    bool is_one = json_object_get(answer, "steps"); /* a schedule has a drive and an action as well */
     return text_or_null(answer, is_one ? "id" : "operation");
 }
 

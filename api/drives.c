@@ -7,14 +7,10 @@
 #include "api/body.h"
 #include "api/conditions.h"
 #include "api/handlers.h"
+#include "api/insert.h"
 #include "api/query.h"
 #include "api/work.h"
-#include "base/parse.h"
 #include "gadget/words.h"
-
-#define PATIENCE_MAX (24 * 3600 * 1000) /* ms: somebody may want the medium back tomorrow; after that, ask again */
-#define STORE_TEXT_MAX 1024             /* a store and folders in it; the library says what it really takes */
-#define WORD_MAX 24
 
 static bool is_reachable(struct api *a, struct api_response *rs)
 {
@@ -107,90 +103,20 @@ static int add_conditions(const struct api_request *rq, const json_t *drive, jso
     return 0;
 }
 
-struct insert {
-    char image[NAME_BYTES_MAX + 1], store[STORE_TEXT_MAX];
-    char mode[WORD_MAX], on_timeout[WORD_MAX], lock_policy[WORD_MAX], swap[WORD_MAX], type[WORD_MAX];
-    msec patience;
-    bool readonly, accept_stale_host, reattach, allow_collateral;
-    bool has_patience, has_readonly;
-};
-
-static const char *const swap_names[] = {"direct", NULL};
-
-static int check_word(const char *name, const char *word, const char *const *choices, struct err *e)
-{
-    char all[100] = "";
-    if (!word[0]) return 0;
-    if (word_index(choices, word) >= 0) return 0;
-    for (size_t i = 0; choices[i]; i++) {
-        size_t len = strlen(all);
-        snprintf(all + len, sizeof all - len, "%s\"%s\"", i ? " or " : "", choices[i]);
-    }
-    return err_set(e, ERR_BAD_REQUEST, "\"%s\" must be %s, not \"%s\"", name, all, word);
-}
-
-static int read_insert(const json_t *body, struct insert *in, struct err *e)
-{
-    const struct json_member members[] = {
-        {.name = "image", .kind = JSON_TEXT, .ret = in->image, .size = sizeof in->image, .required = true},
-        {.name = "store", .kind = JSON_TEXT, .ret = in->store, .size = sizeof in->store},
-        {.name = "readonly", .kind = JSON_FLAG, .ret = &in->readonly, .ret_given = &in->has_readonly},
-        {.name = "mode", .kind = JSON_TEXT, .ret = in->mode, .size = sizeof in->mode},
-        {.name = "patience", .kind = JSON_DURATION, .ret = &in->patience, .max = PATIENCE_MAX,
-         .ret_given = &in->has_patience},
-        {.name = "on_timeout", .kind = JSON_TEXT, .ret = in->on_timeout, .size = sizeof in->on_timeout},
-        {.name = "lock_policy", .kind = JSON_TEXT, .ret = in->lock_policy, .size = sizeof in->lock_policy},
-        {.name = "swap", .kind = JSON_TEXT, .ret = in->swap, .size = sizeof in->swap},
-        {.name = "type", .kind = JSON_TEXT, .ret = in->type, .size = sizeof in->type},
-        {.name = "accept_stale_host", .kind = JSON_FLAG, .ret = &in->accept_stale_host},
-        {.name = "reattach", .kind = JSON_FLAG, .ret = &in->reattach},
-        {.name = "allow_collateral", .kind = JSON_FLAG, .ret = &in->allow_collateral},
-    };
-    if (json_read(body, members, ARRAY_LEN(members), e) < 0 || check_word("mode", in->mode, eject_mode_names, e) < 0 ||
-        check_word("on_timeout", in->on_timeout, on_timeout_names, e) < 0 ||
-        check_word("lock_policy", in->lock_policy, lock_policy_names, e) < 0 ||
-        check_word("swap", in->swap, swap_names, e) < 0 || check_word("type", in->type, drive_type_names, e) < 0)
-        return -1;
-    return name_check(in->image, e);
-}
-
-/* Only what was said goes on: trayd-gadget knows the drive's defaults. */
-static void put_given_text(json_t *request, const char *name, const char *value)
-{
-    if (value && value[0]) json_put_text(request, name, value);
-}
-
-static void put_given_flag(json_t *request, const char *name, bool value)
-{
-    if (value) json_put_flag(request, name, true);
-}
-
 static json_t *insert_request(const struct api_request *rq, const struct insert *in, const json_t *image)
 {
     json_t *request = json_object();
     json_put_text(request, "do", "insert");
     json_put_text(request, "drive", rq->params[0]);
-    json_put_text(request, "image", in->image);
-    json_put_text(request, "store", json_text(image, "store"));
-    if (in->has_readonly || json_flag(image, "readonly"))
-        json_put_flag(request, "readonly", in->has_readonly ? in->readonly : true);
-    if (in->has_patience) json_put_seconds(request, "patience", in->patience);
-    put_given_text(request, "mode", in->mode);
-    put_given_text(request, "on_timeout", in->on_timeout);
-    put_given_text(request, "lock_policy", in->lock_policy);
-    put_given_text(request, "swap", in->swap);
-    put_given_text(request, "type", in->type);
-    put_given_flag(request, "accept_stale_host", in->accept_stale_host);
-    put_given_flag(request, "reattach", in->reattach);
-    put_given_flag(request, "allow_collateral", in->allow_collateral);
+    insert_put(request, in, image);
     json_put_text(request, "by", rq->user);
     return request;
 }
 
-/* The image as the library knows it. trayd-gadget looks at the file again itself; this is for the better answer. */
-static json_t *find_image(struct api *a, const struct insert *in, struct err *e)
+/* trayd-gadget looks at the file again itself; this is for the better answer. */
+static json_t *find_complete_image(struct api *a, const struct insert *in, struct err *e)
 {
-    json_t *image = library_get(a->library, in->store, in->image, e);
+    json_t *image = insert_find_image(a, in, e);
     if (!image || json_flag(image, "complete")) return image;
     json_decref(image);
     err_set(e, ERR_IMAGE_INCOMPLETE, "\"%s\" is still being received", in->image);
@@ -205,11 +131,11 @@ void api_put_medium(struct api *a, const struct api_request *rq, struct api_resp
     cleanup_json json_t *drive = find_drive(a, rq, rs);
     if (!drive) return;
     cleanup_json json_t *body = body_parse(rq, true, &e);
-    if (!body || read_insert(body, &in, &e) < 0) {
+    if (!body || insert_read(body, &in, &e) < 0) {
         api_problem(rs, &e);
         return;
     }
-    cleanup_json json_t *image = find_image(a, &in, &e);
+    cleanup_json json_t *image = find_complete_image(a, &in, &e);
     cleanup_json json_t *request = image ? insert_request(rq, &in, image) : NULL;
     if (!image || add_conditions(rq, drive, request, &e) < 0) {
         api_problem(rs, &e);
@@ -231,7 +157,7 @@ void api_delete_medium(struct api *a, const struct api_request *rq, struct api_r
     bool has_patience = false, allow_collateral = false;
     const struct query_param params[] = {
         {.name = "mode", .kind = QUERY_CHOICE, .ret = &mode, .choices = eject_mode_names},
-        {.name = "patience", .kind = QUERY_DURATION, .ret = &patience, .max = PATIENCE_MAX, .ret_given = &has_patience},
+        {.name = "patience", .kind = QUERY_DURATION, .ret = &patience, .max = PATIENCE_LIMIT, .ret_given = &has_patience},
         {.name = "on_timeout", .kind = QUERY_CHOICE, .ret = &on_timeout, .choices = on_timeout_names},
         {.name = "lock_policy", .kind = QUERY_CHOICE, .ret = &lock_policy, .choices = lock_policy_names},
         {.name = "allow_collateral", .kind = QUERY_FLAG, .ret = &allow_collateral},

@@ -19,8 +19,8 @@ struct events;
 struct events *events_new(void);
 void events_free(struct events *ev);
 
-/* kind: "drive", "operation", "image", "transfer", "store", "system", "host_ejected", "storage_cut". data is borrowed; it is
- * serialised at once. */
+/* kind: "drive", "operation", "image", "transfer", "store", "system", "schedule", "host_ejected", "storage_cut". data is
+ * borrowed; it is serialised at once. */
 void events_publish(struct events *ev, const char *kind, const json_t *data);
 
 /* Wakes all listeners for good: the service ends. */

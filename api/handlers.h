@@ -14,6 +14,9 @@ extern api_handler api_list_drives, api_get_drive, api_get_medium, api_put_mediu
 /* operations.c */
 extern api_handler api_list_operations, api_get_operation, api_cancel_operation, api_force_operation;
 
+/* schedules.c */
+extern api_handler api_list_schedules, api_add_schedule, api_get_schedule, api_change_schedule, api_cancel_schedule;
+
 /* audit.c */
 extern api_handler api_list_audit;
 

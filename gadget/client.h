@@ -19,6 +19,7 @@ struct gadget_listener {          /* called from the client's thread; must not c
     /* Also for each one in `hello` after a reconnection, oldest first. */
     void (*operation)(void *owner, const json_t *operation);
     void (*system)(void *owner, const json_t *system);       /* the gadget's part of /system; NULL: connection lost */
+    void (*schedule)(void *owner, const json_t *schedule);
     void (*host_ejected)(void *owner, const json_t *event);  /* {"drive", "image", "store"} */
     void (*storage_cut)(void *owner, const json_t *event);   /* {"drive", "image", "store", "how"} */
     /* After each (re)connection, once all of the above were called for what stands in `hello`: the operations that

@@ -54,6 +54,8 @@ static int take_event(struct gadget_client *c, const char *kind, const json_t *m
         apply(c, CHANGE_OPERATION, operation);
     else if (strcmp(kind, "system") == 0 && json_is_object(system))
         apply(c, CHANGE_SYSTEM, system);
+    else if (strcmp(kind, "schedule") == 0 && json_is_object(json_object_get(message, "schedule")))
+        c->listener.schedule(c->listener.owner, json_object_get(message, "schedule"));
     else if (strcmp(kind, "host_ejected") == 0 && json_is_string(drive))
         c->listener.host_ejected(c->listener.owner, message);
     else if (strcmp(kind, "storage_cut") == 0 && json_is_string(drive))

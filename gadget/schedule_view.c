@@ -26,15 +26,14 @@ json_t *schedule_view(const struct daemon *d, const struct schedule *s)
     const struct schedule_time now = scheduling_now();
     const struct schedule_seen seen = scheduling_seen(d, s->drive);
     msec due = schedule_due_at(&d->kept.table, s, &now, &seen);
-    json_t *o = json_object(), *request = json_object();
-    for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+    json_t *o = json_object();
+    for (size_t i = 0; i < ARRAY_LEN(members); i++) { /* as they were given */
         json_t *value = json_object_get(s->request, members[i]);
-        if (value) json_object_set(request, members[i], value);
+        if (value) json_object_set(o, members[i], value);
     }
     json_put_text(o, "id", s->id);
     json_put_text(o, "drive", d->config->drives[s->drive].name);
     json_put_text(o, "action", op_action_names[s->action]);
-    json_put(o, "request", request);
     json_put(o, "when", kept_trigger_json(&s->trigger));
     json_put_text(o, "missed", schedule_missed_names[s->missed]);
     json_put_flag(o, "enabled", s->enabled);

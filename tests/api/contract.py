@@ -125,6 +125,9 @@ class Client:
     def post(self, path, **arguments):
         return self.request("post", path, **arguments)
 
+    def patch(self, path, **arguments):
+        return self.request("patch", path, **arguments)
+
     def delete(self, path, **arguments):
         return self.request("delete", path, **arguments)
 

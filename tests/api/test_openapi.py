@@ -51,6 +51,12 @@ def test_a_tour_of_every_operation(start_trayd):
     for order in ("detach", "attach", "reattach"):
         assert api.post("/api/v1/gadget/" + order).status_code == 200, order
     done = api.eject("cd0")
+    made = api.post("/api/v1/schedules", json={"drive": "cd0", "action": "eject", "when": {"after": 600}})
+    schedule = made.headers["Location"]
+    assert api.get("/api/v1/schedules").json()["schedules"][0]["id"] == made.json()["id"]
+    assert api.get(schedule).status_code == 200
+    assert api.patch(schedule, json={"enabled": False}).status_code == 200
+    assert api.delete(schedule).status_code == 200
     assert api.get("/api/v1/audit").json()["entries"]
     assert api.post("/api/v1/stores/main/rescan").json()["attached"]
     assert api.get("/api/v1/operations").json()["operations"]
@@ -78,7 +84,7 @@ def wait_for_host(trayd, api):
 def test_refusals(api, name, method, template, operation):
     """Unknown query parameters, bodies where none belongs, things that are not there: a problem document each."""
     path = template
-    for parameter in ("drive", "operation", "image", "store"):
+    for parameter in ("drive", "operation", "schedule", "image", "store"):
         path = path.replace("{" + parameter + "}", "nowhere")
     answer = api.request(method, path + "?no_such_parameter=1")
     assert answer.status_code == 400

@@ -66,6 +66,11 @@ static void on_host_ejected(void *owner, const json_t *event)
     count(t, &t->ejects, json_text(event, "image"));
 }
 
+static void on_schedule(void *owner, const json_t *schedule)
+{
+    on_host_ejected(owner, schedule);
+}
+
 static void on_synced(void *owner, const json_t *operations)
 {
     struct test *t = owner;
@@ -103,7 +108,7 @@ static int setup(void **state)
     struct err e;
     pthread_mutex_init(&t->lock, NULL);
     fake_begin(&t->gadget);
-    const struct gadget_listener l = {t, on_drive, on_operation, on_system, on_host_ejected, on_storage_cut, on_synced};
+    const struct gadget_listener l = {t, on_drive, on_operation, on_system, on_schedule, on_host_ejected, on_storage_cut, on_synced};
     t->client = gadget_client_new(t->gadget.path, &l, &e);
     assert_non_null(t->client);
     *state = t;
