@@ -78,6 +78,10 @@ export const operation = id => data('GET', ['operations', id]);
 export const force = id => data('POST', ['operations', id, 'force'], { headers: ASYNC });
 export const cancel = id => data('DELETE', ['operations', id], { headers: ASYNC });
 
+export const schedules = query => data('GET', ['schedules'], { query });
+export const addSchedule = body => data('POST', ['schedules'], { body });
+export const cancelSchedule = id => data('DELETE', ['schedules', id]);
+
 // ---- images ----
 
 export const imageAddress = (name, store) => address(['images', name], { store });

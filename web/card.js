@@ -3,6 +3,7 @@
 import { now } from './clock.js';
 import { el, keyedList, newId, sentences, setAttribute, setText, show } from './dom.js';
 import { createPanel } from './panel.js';
+import { isOpen, scheduleText, shown } from './schedule_words.js';
 import { problemPlace } from './problem.js';
 import { action, canCancel, canForce, evidence, host, kind, mediumFacts, pinholeOff, state, underWay, visible, waiting,
     warnings } from './words.js';
@@ -69,14 +70,44 @@ function queuePart(use) {
     };
 }
 
-// use: eject, pinhole, forceNow, cancel, insert - each called with the card's newest drive.
+function schedulePart(use) {
+    const list = el('ul');
+    const node = el('div', { class: 'queue scheduled', hidden: true }, el('p', { class: 'label' }, 'Scheduled'), list);
+    let all = [];
+    const update = keyedList(list, item => item.schedule.id, ({ schedule }) => {
+        const text = el('span');
+        const cancel = el('button', { type: 'button', class: 'quiet', onclick: () => use.cancelSchedule(schedule) }, 'Cancel');
+        return {
+            node: el('li', { 'data-schedule': schedule.id }, text, cancel),
+            update(item) {
+                const words = scheduleText(item.schedule, item.time);
+                setText(text, words.text);
+                setAttribute(text, 'data-tone', words.tone);
+                show(cancel, isOpen(item.schedule));
+            },
+        };
+    });
+    return {
+        node,
+        set(schedules) {
+            all = schedules;
+        },
+        update(drive, time) {
+            const items = shown(all, time).map(schedule => ({ schedule, time }));
+            show(node, items.length > 0);
+            update(items);
+        },
+    };
+}
+
+// use: eject, pinhole, forceNow, cancel, insert, schedule, cancelSchedule - each called with the card's newest drive.
 export function createCard(first, use) {
     let drive = first;
     let waitingSince = null;
     const bound = Object.fromEntries(Object.keys(use).map(name => [name, more => use[name](drive, more)]));
     const panel = createPanel(first, bound);
-    const parts = [panel, mediumPart(), operationPart(bound), queuePart(bound)];
-    const [, medium, operation, queue] = parts;
+    const parts = [panel, mediumPart(), operationPart(bound), queuePart(bound), schedulePart(bound)];
+    const [, medium, operation, queue, scheduled] = parts;
     const heading = newId('drive');
     const word = el('span', { class: 'state' });
     const warned = el('ul', { class: 'sentences warnings' });
@@ -85,6 +116,7 @@ export function createCard(first, use) {
     const note = el('p', { class: 'host-ejected', hidden: true });
     const noPinhole = el('p', { class: 'note' });
     const insert = el('button', { type: 'button', onclick: () => bound.insert() });
+    const later = el('button', { type: 'button', class: 'quiet', onclick: () => bound.schedule() }, 'Eject later…');
     const problem = problemPlace();
     const showWarnings = sentences(warned);
     const showEvidence = sentences(seen);
@@ -92,9 +124,9 @@ export function createCard(first, use) {
         el('header', {}, el('h3', { id: heading }, el('bdi', {}, first.name)), ' ',
             el('span', { class: 'kind' }, kind(first.type)), ' ', word),
         panel.node,
-        el('div', { class: 'drive-body' }, medium.node, note, warned, operation.node, queue.node, problem.node,
+        el('div', { class: 'drive-body' }, medium.node, note, warned, operation.node, queue.node, scheduled.node, problem.node,
             el('div', { class: 'seen' }, seen, link),
-            el('div', { class: 'buttons' }, insert, noPinhole)));
+            el('div', { class: 'buttons' }, insert, later, noPinhole)));
 
     function tick() {
         const time = now();
@@ -120,6 +152,10 @@ export function createCard(first, use) {
             else if (waitingSince === null || newer.evidence.waiting_for !== drive.evidence.waiting_for) waitingSince = now();
             if (newer.generation !== drive.generation && newer.medium) show(note, false);
             drive = newer;
+            tick();
+        },
+        setSchedules(schedules) {
+            scheduled.set(schedules);
             tick();
         },
         hostEjected(sentence) {

@@ -63,6 +63,7 @@ export function createDrives(section) {
             if (drive.medium) left.delete(drive.name);
             render();
         },
+        setSchedules: (name, schedules) => cards.get(name)?.setSchedules(schedules),
         hostEjected({ drive, image }) {
             left.set(drive, { image, at: new Date(now()).toISOString() });
             announce(`${drive}: the host itself ejected ${quoted(image)}`);

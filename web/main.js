@@ -10,6 +10,7 @@ import { createImages } from './images.js';
 import { createInsertDialog } from './insert.js';
 import { createOperations } from './operations.js';
 import { createOrders } from './orders.js';
+import { createSchedules } from './schedules.js';
 import { bytes } from './units.js';
 import { createUploads } from './upload.js';
 
@@ -20,6 +21,7 @@ const gadget = createGadget(document);
 const drives = createDrives(section('drives'));
 const orders = createOrders(drives, gadget.send);
 const operations = createOperations(section('operations'));
+const schedules = createSchedules(drives);
 const insertDialog = createInsertDialog({
     drives: drives.all, get: drives.get, insert: orders.insert, defaultStore: () => stores[0]?.name,
 });
@@ -30,7 +32,7 @@ const images = createImages(section('images'), {
 
 drives.connect({
     eject: orders.eject, pinhole: orders.pinhole, forceNow: orders.forceNow, cancel: orders.cancel,
-    insert: drive => insertDialog.open({ forDrive: drive }),
+    insert: drive => insertDialog.open({ forDrive: drive }), schedule: schedules.ask, cancelSchedule: schedules.cancel,
 }, () => {
     images.render(); // who has which image
     insertDialog.render();
@@ -65,6 +67,7 @@ async function quietly(promise) {
 const loadDrives = async () => {
     const asked = drives.mark();
     drives.setAll(await api.drives(), asked);
+    await schedules.load();
 };
 const loadStores = async () => {
     stores = await api.stores();
@@ -92,6 +95,7 @@ const HEAR = {
         operations.set(op);
         orders.ended(op);
     },
+    schedule: schedule => schedules.set(schedule),
     image: image => images.set(image),
     store: () => loadImages(),
     system: setSystem,

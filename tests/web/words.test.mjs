@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { fit, imageFacts, readonlyDefault, usedBy } from '../../web/image_words.js';
+import { CHOICES, scheduleText, shown } from '../../web/schedule_words.js';
 import { remedies } from '../../web/remedies.js';
 import * as units from '../../web/units.js';
 import * as words from '../../web/words.js';
@@ -196,4 +197,27 @@ test('banners', () => {
     assert.deepEqual(keys('open', { ...system, gadget: null }), ['gadget']);
     assert.deepEqual(words.banners('open', { ...system, gadget: { ...gadget, bound: false } })[0].order, 'attach');
     assert.match(words.systemFacts(system).join(' · '), /Attached to x\.udc · host connected, high speed · trayd 1 · Linux 6\.1/);
+});
+
+test('schedules', () => {
+    const SCHEDULE = { id: 'a', drive: 'cd0', action: 'eject', when: { after: 60 }, enabled: true, state: 'armed', waits_for: 'its time',
+        next_at: '2026-11-21T14:02:00Z', resets_seen: 0, image: undefined, detail: null, finished_at: null };
+    const say = change => plain(scheduleText({ ...SCHEDULE, ...change }, NOW).text);
+    assert.match(say({}), /^Ejects at /);
+    assert.match(say({ mode: 'forced' }), /^Ejects by force at /);
+    assert.match(say({ action: 'insert', image: 'two.iso', when: { host_ejected: true }, next_at: null }), /^Inserts two.iso when the host ejects$/);
+    assert.equal(say({ when: { host_resets: 1 }, next_at: null }), 'Boot once: ejects when the host restarts');
+    assert.equal(say({ when: { host_resets: 3 }, next_at: null, resets_seen: 1 }), 'Ejects when the host has restarted 3 times, 1 seen');
+    assert.equal(say({ when: { quiet_for: 120 }, next_at: null }), 'Ejects when the host has been quiet for 2 min');
+    assert.match(say({ waits_for: 'the clock to be set' }), /waits for the clock to be set/);
+    assert.match(say({ enabled: false, next_at: null, when: { after: 60 } }), /^Ejects after 60 s \(switched off\)$/);
+    assert.match(say({ state: 'missed', next_at: null, when: { at: '2026-11-21T11:00:00Z' } }), /^Missed: ejects at /);
+    assert.match(say({ state: 'failed', detail: 'The host keeps it.' }), /^Failed: .*The host keeps it\.$/);
+    const all = [SCHEDULE, { ...SCHEDULE, state: 'fired', finished_at: at(-1) }, { ...SCHEDULE, state: 'missed', finished_at: at(-60) },
+        { ...SCHEDULE, state: 'failed', finished_at: at(-100000) }];
+    assert.deepEqual(shown(all, NOW).map(s => s.state), ['armed', 'missed']);
+    assert.deepEqual(CHOICES.after.when(30), { after: 1800 });
+    assert.deepEqual(CHOICES.quiet.when(5), { quiet_for: 300 });
+    assert.deepEqual(CHOICES.once.when(1), { host_resets: 1 });
+    assert.deepEqual(CHOICES.at.when('2026-11-21T14:02:00Z'), { at: '2026-11-21T14:02:00.000Z' });
 });
