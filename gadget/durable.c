@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "gadget/worker.h"
@@ -77,7 +78,9 @@ static void serve_write(const struct durable_request *r, int from, struct durabl
         err_set_errno(&a->err, err_code_for_errno(errno), errno, "Cannot make %s", r->dir);
         return;
     }
+    FAULT_POINT("kept.write");
     fd_replace_file(r->path, text, (size_t)len, true, &a->err);
+    FAULT_POINT("kept.written");
 }
 
 static void serve_aside(const struct durable_request *r, struct durable_answer *a)

@@ -45,7 +45,7 @@ static int read_common(const struct wire *w, struct schedule_request *ret, struc
 {
     int missed = w->has_missed ? word_index(schedule_missed_names, w->missed) : MISSED_SKIP;
     if (missed < 0) return err_set(e, ERR_BAD_REQUEST, "\"missed\" is \"%s\"; it must be \"run\" or \"skip\"", w->missed);
-    memcpy(ret->id, w->schedule, MIN(sizeof ret->id - 1, strlen(w->schedule)));
+    if (strlen(w->schedule) == OPERATION_ID_LEN) memcpy(ret->id, w->schedule, OPERATION_ID_LEN); /* else it is none of ours */
     memcpy(ret->by, w->by[0] ? w->by : "unknown", w->by[0] ? strlen(w->by) : strlen("unknown"));
     ret->missed = (enum schedule_missed)missed;
     ret->has_missed = w->has_missed;
@@ -79,6 +79,7 @@ int schedule_request_add(struct daemon *d, const json_t *message, struct schedul
     *ret = (struct schedule_request){.action = (enum op_action)which};
     if (part(message, schedule, request, which == OP_EJECT ? EJECT_MEMBERS : ARRAY_LEN(request_members), e) < 0) return -1;
     if (read_wire(schedule, &w, e) < 0) return -1;
+    if (w.schedule[0]) return err_set(e, ERR_BAD_REQUEST, "\"schedule\" is given by us");
     if (!w.has_when) return err_set(e, ERR_BAD_REQUEST, "\"when\" is missing");
     if (read_common(&w, ret, e) < 0) return -1;
 

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/timex.h>
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "gadget/clock_watch.h"
 #include "gadget/daemon.h"
@@ -26,6 +27,7 @@ struct scheduling {
     struct loop_timer timer;
     struct clock_watch clock;
     struct change *changes;
+    bool early_ejects[DRIVES_MAX];   /* seen before the schedules were read: at the first look after a restart */
 };
 
 static void tell(struct daemon *d, const struct schedule *s)
@@ -99,6 +101,7 @@ void scheduling_host_reset(struct daemon *d)
 
 void scheduling_host_ejected(struct daemon *d, size_t drive)
 {
+    d->scheduling->early_ejects[drive] = !d->kept.loaded;
     step(d, SCHEDULE_HOST_EJECTED, drive);
 }
 
@@ -163,12 +166,14 @@ static void fire(struct daemon *d, struct schedule *s)
 {
     struct operation *op;
     struct err e = {0};
+    FAULT_POINT("schedule.fire");
     s->state = SCHEDULE_FIRED; /* before anything comes back here */
     if (submit(d, s, &op, &e) < 0) {
         log_warning("schedule %s: %s", s->id, e.text);
         end(d, s, SCHEDULE_FAILED, &e);
         return;
     }
+    FAULT_POINT("schedule.fired");
     memcpy(s->operation, op->id, sizeof s->operation);
     s->finished_real = clock_real_ms();
     kept_changed(d);
@@ -195,6 +200,31 @@ static const struct operation *operation_of(struct daemon *d, const struct sched
     return NULL;
 }
 
+/* How it ended, where trayd has not heard of that: NULL where nobody knows any more. */
+static const json_t *outcome_of(const struct daemon *d, const char *by)
+{
+    size_t i;
+    json_t *outcome;
+    json_array_foreach(d->outcomes, i, outcome)
+        if (strcmp(json_text(outcome, "by"), by) == 0) return outcome;
+    return NULL;
+}
+
+/* Returns false where there is none. */
+static bool take_outcome(struct daemon *d, struct schedule *s)
+{
+    char by[OPERATION_BY_MAX];
+    struct err e = {0};
+    snprintf(by, sizeof by, SCHEDULE_BY "%s", s->id);
+    const json_t *outcome = outcome_of(d, by);
+    if (!outcome || strlen(json_text(outcome, "id")) != OPERATION_ID_LEN) return false;
+    memcpy(s->operation, json_text(outcome, "id"), sizeof s->operation);
+    bool done = strcmp(json_text(outcome, "state"), op_state_names[OP_DONE]) == 0;
+    if (!done) err_set(&e, err_from_name(json_text(outcome, "code")), "%s", json_text(outcome, "detail"));
+    end(d, s, done ? SCHEDULE_FIRED : SCHEDULE_FAILED, &e);
+    return true;
+}
+
 static void resume(struct daemon *d, struct schedule *s)
 {
     bool under_way = s->state == SCHEDULE_FIRING || (s->state == SCHEDULE_FIRED && !s->operation_ended);
@@ -206,6 +236,8 @@ static void resume(struct daemon *d, struct schedule *s)
         memcpy(s->operation, op->id, sizeof s->operation);
         kept_changed(d);
         if (operation_is_finished(op)) scheduling_operation_ended(d, op);
+    } else if (take_outcome(d, s)) {
+        return;
     } else if (s->state == SCHEDULE_FIRED) {
         snprintf(e.text, sizeof e.text, "trayd-gadget ended before it had noted how the operation ended: see the operation itself");
         end(d, s, SCHEDULE_FIRED, &e);
@@ -221,6 +253,8 @@ void scheduling_loaded(struct daemon *d)
     for (size_t i = 0; i < d->kept.table.len; i++) resume(d, &d->kept.table.items[i]);
     for (size_t i = 0; i < d->kept.table.len; i++) tell(d, &d->kept.table.items[i]);
     scheduling_look(d);
+    for (size_t i = 0; i < d->units_len; i++)
+        if (d->scheduling->early_ejects[i]) scheduling_host_ejected(d, i);
 }
 
 /* ---- the disk ---------------------------------------------------------------------------------------------------- */
@@ -328,7 +362,7 @@ static struct schedule *prepare(struct daemon *d, const struct schedule_request 
     struct schedule *s = schedules_find(&d->kept.table, rq->id);
     *ret = NULL;
     if (!s || !rq->id[0])
-        err_set(e, ERR_NOT_FOUND, "There is no schedule \"%s\"", rq->id);
+        err_set(e, ERR_NOT_FOUND, "There is no such schedule%s%s", rq->id[0] ? ": " : "", rq->id);
     else if (s->pending)
         err_set(e, ERR_UNAVAILABLE, "An earlier change of the schedule is still being written down");
     else if (s->state != SCHEDULE_ARMED)

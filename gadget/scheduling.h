@@ -33,7 +33,8 @@ void scheduling_host_reset(struct daemon *d);
 void scheduling_host_ejected(struct daemon *d, size_t drive);
 void scheduling_operation_ended(struct daemon *d, const struct operation *op);
 
-/* ---- requests. 0: done() is called from the loop, once; or -1 with *e, and it is not. ---- */
+/* ---- requests. 0: done() is called once, later or (where nothing is to be changed) at once; or -1 with *e, and it is
+ * not. ---- */
 
 /* s: as it is now; NULL with *e where it could not be written down. */
 typedef void scheduling_done(void *owner, const struct schedule *s, const struct err *e);
