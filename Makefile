@@ -64,8 +64,8 @@ LIBRARIES := $(B)/server.a $(B)/api.a $(B)/gadget.a $(B)/images.a $(B)/base.a
 PROGRAMS := $(B)/trayd $(B)/trayd-gadget
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT_SOURCES))
-TOOL_SOURCES := $(wildcard tests/vm/*_tool.c)
-TOOLS := $(patsubst tests/vm/%.c,$(B)/tests/%,$(TOOL_SOURCES)) $(B)/tests/random_tool
+TOOL_SOURCES := $(wildcard tests/vm/*_tool.c tests/bench/*_tool.c)
+TOOLS := $(patsubst %.c,$(B)/tests/%,$(notdir $(TOOL_SOURCES))) $(B)/tests/random_tool
 
 .PHONY: all help
 all: $(PROGRAMS) ## build the two programs (VARIANT=release, asan, tsan, coverage or faults)
@@ -115,10 +115,16 @@ $(B)/tests/%: $(B)/tests/unit/%.o $(LIBRARIES)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(LIBRARIES) $(LIBS) -lcmocka
 
+define link_tool
+@mkdir -p $(@D)
+$(call say,LD,$@)
+$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -ljansson -lconfig -lcap -lm
+endef
 $(B)/tests/%_tool: $(B)/tests/vm/%_tool.o $(B)/gadget.a $(B)/base.a
-	@mkdir -p $(@D)
-	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -ljansson -lconfig -lcap -lm
+	$(link_tool)
+
+$(B)/tests/%_tool: $(B)/tests/bench/%_tool.o $(B)/gadget.a $(B)/base.a
+	$(link_tool)
 
 $(B)/tests/random_tool: $(patsubst %.c,$(B)/%.o,$(wildcard tests/random/*.c)) $(B)/base.a
 	@mkdir -p $(@D)

@@ -35,6 +35,8 @@ static const struct command commands[] = {
     { "write", "FILE_OR_DEVICE", "pattern tag from bytes seconds loop direct sync ready hold",
       "write blocks of 512 bytes that carry the pattern, their number and the run's tag; print a summary", 1, 1, command_write },
     { "count", "FILE_OR_DEVICE PATTERN", "", "count the blocks of 512 bytes that carry the pattern", 2, 2, command_count },
+    { "match", "DEVICE FILE", "wait", "read the device, as any program does, until it holds what the file does; print when that "
+      "was (microseconds of CLOCK_MONOTONIC), and how often it was read to the end and held something else", 2, 2, command_match },
     { "uevents", "", "seconds", "print \"ready\", then the kernel's block and USB events with times", 0, 0, command_uevents },
     { "enumerations", "", "", "print the gadget's address and how often it was enumerated and reset since boot", 0, 0,
       command_enumerations },

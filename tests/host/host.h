@@ -56,6 +56,7 @@ int command_eject(const struct args *args);
 int command_read(const struct args *args);
 int command_write(const struct args *args);
 int command_count(const struct args *args);
+int command_match(const struct args *args);
 int command_uevents(const struct args *args);
 int command_enumerations(const struct args *args);
 int command_reset(const struct args *args);

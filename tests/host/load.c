@@ -196,3 +196,48 @@ int command_count(const struct args *args)
     close_load(&load);
     return 0;
 }
+
+enum match { MATCH_NONE, MATCH_OTHER, MATCH_SAME };
+
+/* One look: the drive may have no medium, or have vanished while the host enumerates it anew. */
+static enum match look(const char *name_or_node, int file, char *theirs, char *ours)
+{
+    enum match match = MATCH_SAME;
+    struct drive drive;
+    ssize_t got;
+    int fd = find_drive(name_or_node, &drive) == 0 ? open(drive.node, O_RDONLY | O_CLOEXEC) : -1;
+
+    if (fd < 0)
+        return MATCH_NONE;
+    for (off_t at = 0; (got = pread(file, ours, PIECE, at)) > 0; at += got) {
+        if (pread(fd, theirs, (size_t)got, at) != got) {
+            match = MATCH_NONE;
+            break;
+        }
+        if (memcmp(theirs, ours, (size_t)got) != 0)
+            match = MATCH_OTHER;
+    }
+    close(fd);
+    return match;
+}
+
+int command_match(const struct args *args)
+{
+    enum { LOOK_EVERY_US = 5000 };
+    static char theirs[PIECE], ours[PIECE];
+    double end = now_seconds() + (double)(args->wait < 0 ? 0 : args->wait);
+    int file = open(args->word[1], O_RDONLY | O_CLOEXEC), others = 0;
+    enum match match;
+
+    if (file < 0)
+        return complain("%s: %s", args->word[1], strerror(errno));
+    while ((match = look(args->word[0], file, theirs, ours)) != MATCH_SAME) {
+        others += match == MATCH_OTHER;
+        if (now_seconds() >= end || stopped())
+            break;
+        usleep(LOOK_EVERY_US);
+    }
+    printf("at_us=%.0f others=%d\n", now_seconds() * 1e6, others);
+    close(file);
+    return match != MATCH_SAME;
+}

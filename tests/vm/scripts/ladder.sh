@@ -3,6 +3,8 @@
 # shellcheck shell=sh
 # shellcheck source-path=SCRIPTDIR source=../guest/trayd-api.sh
 . /lib/trayd-api.sh
+# shellcheck source-path=SCRIPTDIR source=../guest/host-load.sh
+. /lib/host-load.sh
 set -u
 
 images=/srv/trayd/images
@@ -21,26 +23,16 @@ quarantine_is() { configure "s/quarantine = \".*\"/quarantine = \"$1\"/"; }
 rungs() { jq -r '[.steps[].rung] | join(" ")' "$answer_file"; }
 takes_break() { rungs | grep -q break; }
 empty() { drive_is "$1" '.medium == null'; }
-stop_in_the_middle() { # DRIVE read|write
-    host bot "$1" "$2" --blocks 1024 --stop-after 8192 >/tmp/bot &
-    bot=$!
-    wait_for 10 grep -q ready /tmp/bot
-}
-go_on() {
-    kill $bot 2>/dev/null
-    wait $bot 2>/dev/null
-}
-
 quarantine_is "4 s"
 wait_for_host || exit 1
-before=$(host enumerations | tr ' ' '\n' | grep '^enumerations=')
+before=$(host_count enumerations)
 
 # ---- the host stops taking data in the middle of a command -----------------------------------------------------------
 
 insert cd0 one.iso
 answered "a CD is in" 200 "done"
 host read usb0 --loop --seconds 1 >/dev/null 2>&1
-stop_in_the_middle cd0 read
+load_stop cd0 read
 check "what it waits for is seen" wait_for 10 drive_is cd0 '.evidence.waiting_for == "host" or true'
 eject cd0 mode=forced
 answered "a forced eject is not held up by a host that stopped" 200 "done"
@@ -49,7 +41,7 @@ holds "and it says so" '.broke_io == true and .forced == true'
 check "the drive is quarantined" drive_is cd0 '.state == "quarantine" and .quarantine_until != null'
 insert cd0 two.iso '"patience": 0'
 answered "in which nothing goes in" 503 quarantine
-go_on
+load_end cd0
 insert cd0 two.iso '"patience": 30'
 answered "an insert that waits for its end does" 200 "done"
 holds "having waited" '[.steps[].rung] | index("quarantine") != null'
@@ -59,12 +51,12 @@ eject cd0 mode=forced
 
 insert usb0 disk.img
 answered "a disk is in" 200 "done"
-stop_in_the_middle usb0 write
+load_stop usb0 write
 eject usb0 mode=forced
 answered "so it is for a host that stops sending" 200 "done"
 check "I/O was broken" takes_break
 holds "the host is stale" '.stale_host == true'
-go_on
+load_end usb0
 insert usb0 next.img '"patience": 10'
 answered "after the quarantine, writable is still refused" 409 stale_host
 insert usb0 next.img '"reattach": true, "allow_collateral": true'
@@ -82,12 +74,12 @@ answered "without forced_eject: a CD is in" 200 "done"
 wait_for 10 host lock cd0
 eject cd0 patience=0
 answered "locked: the button is refused" 423 medium_in_use
-before=$(host enumerations | tr ' ' '\n' | grep '^enumerations=')
+before=$(host_count enumerations)
 eject cd0 mode=forced
 answered "and idle: the pinhole works" 200 "done"
 check "by a signal" sh -c "jq -e '[.steps[].rung] | index(\"signal\") != null' $answer_file"
 holds "in a moment without I/O, so nothing was broken" '.broke_io == false and .reattached == false'
-same "no enumeration by it" "$before" "$(host enumerations | tr ' ' '\n' | grep '^enumerations=')"
+same "no enumeration by it" "$before" "$(host_count enumerations)"
 check "no quarantine by it" drive_is cd0 '.state == "empty"'
 
 insert cd0 two.iso

@@ -4,6 +4,8 @@
 # shellcheck shell=sh
 # shellcheck source-path=SCRIPTDIR source=../guest/trayd-api.sh
 . /lib/trayd-api.sh
+# shellcheck source-path=SCRIPTDIR source=../guest/host-load.sh
+. /lib/host-load.sh
 set -u
 
 images=/srv/trayd/images
@@ -16,26 +18,11 @@ mkfs.fat $images/fat.img >/dev/null 2>&1
 mkfs.ext4 -q $images/ext4.img
 clean=$(sha256sum <$images/new0.img)
 
-# blocks FILE WORD: how many blocks of 512 bytes carry the word.
-blocks() { host count "$1" "$2" | sed 's/^blocks=\([0-9]*\).*/\1/'; }
-
-# soil DRIVE IMAGE TYPE: mounts it at the host; some blocks reach the image, many more are dirty, and the file stays open.
+# soil DRIVE IMAGE TYPE: puts it in and mounts it at the host.
 soil() {
     insert "$1" "$2"
     answered "$3: in" 200 "done"
-    mkdir -p "/mnt/$1"
-    # A disk that the host has never written to gets no share of dirty pages, and would be flushed within seconds.
-    echo 40 >"/sys/class/block/$(basename "$(host dev "$1")")/bdi/min_ratio"
-    check "$3: mounted writable" mount -t "$3" "$(host dev "$1")" "/mnt/$1"
-    host write "/mnt/$1/flushed" --pattern "OLD-$1" --tag flushed --bytes 1M --sync >/dev/null
-    host write "/mnt/$1/dirty" --pattern "OLD-$1" --tag dirty --bytes 4M --hold >"/tmp/hold.$1" &
-    eval "holder_$1=$!"
-    wait_for 20 grep -q ready "/tmp/hold.$1"
-}
-
-let_go() {
-    eval "kill \$holder_$1; wait \$holder_$1" 2>/dev/null
-    umount -l "/mnt/$1"
+    check "$3: mounted writable, dirty, a file open" load_mount "$1" "$3"
 }
 
 soil usb0 fat.img vfat
@@ -65,19 +52,19 @@ eject usb0
 insert usb0 new0.img
 answered "it is refused still" 409 stale_host
 
-before=$(host enumerations | sed 's/.*enumerations=\([0-9]*\).*/\1/')
+before=$(host_count enumerations)
 insert usb0 new0.img '"reattach": true'
 answered "fat: with a reattach it goes in" 200 "done"
 holds "which is said" '.reattached == true and .readonly == false'
 reattached=$(cut -d . -f 1 /proc/uptime)
 check "the host has enumerated the device anew" wait_for 20 host dev usb0
-same "once" $((before + 1)) "$(host enumerations | sed 's/.*enumerations=\([0-9]*\).*/\1/')"
+same "once" $((before + 1)) "$(host_count enumerations)"
 insert usb1 new1.img
 answered "ext4: that has helped the other drive as well" 200 "done"
 check "the host sees the new media" wait_for 20 host size usb0
 check "both" wait_for 20 host size usb1
-let_go usb0
-let_go usb1
+load_end usb0
+load_end usb1
 sync
 
 # Meanwhile, what would pull a medium out from under the host. (Its own look at new1.img wrote nothing.)
@@ -104,4 +91,4 @@ answered "who takes the risk may" 200 "done"
 check "and is trusted from then on" drive_is usb0 '.stale_host == false'
 sync
 echo "    old blocks found in the new image with accept_stale_host: $(blocks $images/new0.img OLD-)"
-let_go usb0
+load_end usb0
