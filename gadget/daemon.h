@@ -51,6 +51,8 @@ struct unit {                      /* a drive with all that belongs to it */
     image_key held_image;          /* images_hold()'s */
     bool reattach_seen_known;      /* the medium was taken out while the gadget was unbound: what the kernel showed then */
     struct drive_medium reattach_seen;
+    msec reattach_seen_real;
+    msec seen_real;                /* when the engine read back what the turn under way is told; 0: it did not say */
     enum engine_break broke;       /* how I/O was broken last */
     struct err break_error;
     struct drive_action deferred;  /* withheld while the gadget is reattached */

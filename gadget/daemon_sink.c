@@ -94,10 +94,12 @@ static void on_result(void *owner, size_t drive, const struct engine_result *res
     if (r.ticket == TICKET_REATTACH) {
         u->reattach_seen_known = r.medium_known;
         u->reattach_seen = (struct drive_medium){.image = recognise(u, &r), .readonly = r.medium.present && r.medium.readonly};
+        u->reattach_seen_real = r.seen_real;
         reattach_ejected(d);
         return;
     }
     bool current = r.ticket == u->machine.ticket;
+    u->seen_real = r.seen_real;
     if (r.what == DO_OPEN && current) on_open(u, &r);
     u->last_error = r.outcome == OUTCOME_ERROR ? r.err : (struct err){0};
 
@@ -115,6 +117,7 @@ static void on_result(void *owner, size_t drive, const struct engine_result *res
     if (op && current && r.what == DO_SYNC && r.outcome == OUTCOME_OK && !cut) op->durable_real = clock_real_ms();
     if (!u->machine.observed && ev.result.medium_known) daemon_doubt_the_host(u, was_writable, !r.medium.present);
     daemon_feed(u, &ev);
+    u->seen_real = 0;
     bool opening = u->machine.queue_len && u->machine.queue[0].rq.image == u->opened_image;
     if (!opening) u->opened_image = 0;
     reattach_look(d);

@@ -46,6 +46,7 @@ struct engine_result {
     enum drive_outcome outcome;
     struct err err;             /* where outcome is not OK; errnum as the kernel said it */
     bool medium_known;          /* `medium` was read back from the kernel after the order (INSERT ASK FORCE SWAP OBSERVE) */
+    msec seen_real;             /* when it was, where the engine knows it better than whoever gets the result; else 0 */
     struct engine_medium medium;/* OPEN: of the image that was opened */
 };
 

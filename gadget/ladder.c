@@ -68,7 +68,8 @@ static void force_without_attribute(struct turn *t, struct drive_op *op)
     bool can_signal = d->policy.can_signal && ev->known && !op->broke;
     bool at_rest = ev->waiting_for == WAITING_NOTHING;
     bool idle = at_rest && t->now - MAX(ev->last_read_at, ev->last_write_at) >= DRIVE_GAP;
-    if (op->gap_until == 0) op->gap_until = t->now + DRIVE_GAP_BUDGET;
+    if (op->gap_until == 0)
+        op->gap_until = t->now + (d->policy.reattach == REATTACH_NEVER ? DRIVE_GAP_BUDGET : DRIVE_GAP_SHORT);
     if (can_signal && idle) {
         signal_thread(t, op, false);
     } else if (can_signal && t->now < op->gap_until) {

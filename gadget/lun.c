@@ -273,6 +273,7 @@ void lun_perform(const char *dir, const struct lun_order *o, struct engine_resul
     if (perform(dir, o, ret, ret_fd) == 0) ret->outcome = OUTCOME_OK;
     struct err e;
     ret->medium_known = read_medium(dir, o, &ret->medium, ret_fd, &e) == 0;
+    ret->seen_real = clock_real_ms();
     if (ret->medium_known || ret->outcome != OUTCOME_OK) return;
     ret->outcome = OUTCOME_ERROR;
     ret->err = e;

@@ -8,7 +8,8 @@
  *                                            0.5 ms while that is refused
  *
  * LUN is a directory in configfs. NEXT is an image that is put in at once. Prints one JSON object: "began_us" (on
- * CLOCK_MONOTONIC), "us" (the interval), "result" ("done", or why not), and "next" or "operation". With trayd the
+ * CLOCK_MONOTONIC), "us" (the interval), "result" ("done", or why not), and "next" and "ms" (the interval between two
+ * readings of CLOCK_REALTIME in whole milliseconds, as an operation's accepted_at and emptied_at are) or "operation". With trayd the
  * interval holds more than with the others: the way of the request to the daemon, and that of the answer back. Exits 0
  * when a result was printed.
  */
@@ -39,19 +40,27 @@ static int64_t now_us(void)
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
+static int64_t real_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 static int fail(const char *what)
 {
     fprintf(stderr, "eject_tool: %s: %s\n", what, strerror(errno));
     return 1;
 }
 
-static int report(int64_t began, int64_t ended, const char *result, const char *member, json_t *value)
+static int report(int64_t began, int64_t ended, const char *result, json_t *more)
 {
     cleanup_json json_t *o = json_object();
     json_put_int(o, "began_us", began);
     json_put_int(o, "us", ended - began);
     json_put_text(o, "result", result);
-    if (value) json_put(o, member, value);
+    if (more) json_object_update(o, more);
+    json_decref(more);
     cleanup_free char *text = json_write(o, false);
     if (!text) return 1;
     puts(text);
@@ -83,7 +92,7 @@ static const char *name_of(int errnum)
 
 static int by_hand(const char *lun, pid_t thread, int tries, const char *next)
 {
-    int64_t began = now_us();
+    int64_t began_real = real_ms(), began = now_us();
     int errnum;
     if (thread == 0) {
         errnum = put(lun, "forced_eject", "1");
@@ -92,9 +101,10 @@ static int by_hand(const char *lun, pid_t thread, int tries, const char *next)
         while ((errnum = put(lun, "file", "\n")) == EBUSY && --tries > 0) usleep(ASK_EVERY_US);
     }
     bool empty = is_empty(lun);
-    int64_t ended = now_us();
+    int64_t ended = now_us(), ended_real = real_ms();
     json_t *inserted = next ? json_string(name_of(put(lun, "file", next))) : NULL;
-    return report(began, ended, errnum ? name_of(errnum) : empty ? "done" : "loaded", "next", inserted);
+    json_t *more = json_pack("{s:o*, s:I}", "next", inserted, "ms", (json_int_t)(ended_real - began_real));
+    return report(began, ended, errnum ? name_of(errnum) : empty ? "done" : "loaded", more);
 }
 
 /* ---- by trayd ---------------------------------------------------------------------------------------------------- */
@@ -154,12 +164,12 @@ static int by_trayd(const char *socket_path, const char *request)
     cleanup_json json_t *answer = answer_to(fd, REQUEST_ID);
     if (!answer) return fail("the answer");
     const json_t *accepted = json_object_get(json_object_get(answer, "ok"), "operation");
-    if (!json_is_object(accepted)) return report(began, now_us(), json_text(json_object_get(answer, "error"), "code"), NULL, NULL);
+    if (!json_is_object(accepted)) return report(began, now_us(), json_text(json_object_get(answer, "error"), "code"), NULL);
     json_t *op = wait_for_end(fd, json_text(accepted, "id"));
     int64_t ended = now_us();
     if (!op) return fail("the end of the operation");
     const char *code = json_text(op, "code");
-    return report(began, ended, *code ? code : json_text(op, "state"), "operation", op);
+    return report(began, ended, *code ? code : json_text(op, "state"), json_pack("{s:o}", "operation", op));
 }
 
 int main(int argc, char **argv)

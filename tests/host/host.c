@@ -31,7 +31,7 @@ static const struct command commands[] = {
       "\"eject\"; a disk until its next last close", 1, 1, command_lock },
     { "unlock", "DEVICE", "timeout", "ALLOW MEDIUM REMOVAL", 1, 1, command_unlock },
     { "eject", "DEVICE", "timeout", "the host's own eject: ALLOW, then START STOP UNIT. Unmount before", 1, 1, command_eject },
-    { "read", "DEVICE", "from bytes seconds loop direct ready", "read at full speed; print a summary", 1, 1, command_read },
+    { "read", "DEVICE", "from bytes seconds loop direct ready rest", "read at full speed; print a summary", 1, 1, command_read },
     { "write", "FILE_OR_DEVICE", "pattern tag from bytes seconds loop direct sync ready hold",
       "write blocks of 512 bytes that carry the pattern, their number and the run's tag; print a summary", 1, 1, command_write },
     { "count", "FILE_OR_DEVICE PATTERN", "", "count the blocks of 512 bytes that carry the pattern", 2, 2, command_count },
@@ -65,6 +65,7 @@ static const struct option_row {
     OPTION("at", at, "N", "its first block (default: 0)"),
     OPTION("lun", lun, "N", "another LUN than the drive's own"),
     OPTION("stop-after", stop_after, "N", "bytes to move before stopping, a multiple of 512 (default: 0)"),
+    OPTION("rest", rest, "N", "after each round of --loop, milliseconds in which nothing is read (default: 0)"),
     OPTION("rw", rw, NULL, "for writing"),
     OPTION("direct", direct, NULL, "O_DIRECT"),
     OPTION("sync", sync, NULL, "O_SYNC"),
@@ -213,7 +214,7 @@ static int parse_option(const struct command *command, const char *name, const c
 int main(int argc, char **argv)
 {
     struct args args = { .seconds = -1, .wait = -1, .bytes = -1, .from = -1, .blocks = -1, .at = -1, .lun = -1,
-                         .stop_after = -1, .timeout = -1 };
+                         .stop_after = -1, .timeout = -1, .rest = -1 };
     struct sigaction action = { .sa_handler = note_signal }; /* no SA_RESTART: waits must end */
     const struct command *command = NULL;
 

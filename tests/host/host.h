@@ -19,7 +19,7 @@ struct args {
     const char *word[ARGUMENTS];
     int words;
     const char *pattern, *tag;
-    int64_t seconds, wait, bytes, from, blocks, at, lun, stop_after, timeout;
+    int64_t seconds, wait, bytes, from, blocks, at, lun, stop_after, timeout, rest;
     bool rw, direct, sync, loop, hold, ready, finish, no_reset;
 };
 

@@ -109,6 +109,8 @@ static int move_piece(struct load *load, bool writing)
         ioctl(load->fd, BLKFLSBUF, 0); /* or the next round would read the cache */
         posix_fadvise(load->fd, 0, 0, POSIX_FADV_DONTNEED);
         load->at = load->args->from > 0 ? load->args->from : 0;
+        if (load->args->rest > 0)
+            usleep((useconds_t)load->args->rest * 1000);
         return load->error == 0;
     }
     if (moved < 0)

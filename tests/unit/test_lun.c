@@ -168,7 +168,9 @@ static void ask_writes_a_newline(void **state)
 {
     struct test *t = *state;
     put(t, "file", "/etc/passwd\n");
+    msec before = clock_real_ms();
     perform(t, DO_ASK, DRIVE_DISK, true);
+    assert_in_range(t->r.seen_real, before, clock_real_ms()); /* when it was read back, for emptied_at */
     assert_int_equal(t->r.outcome, OUTCOME_OK);
     assert_shows(t, "file", "\n");
     assert_true(t->r.medium_known && !t->r.medium.present);

@@ -7,8 +7,9 @@
 #   record KEY=VALUE...             the line: $took and $inserted, what is given here, and what they have in common
 #   see DRIVE IMAGE SECONDS         until the host reads that image, bit for bit, from the drive; sets $read_at, $others
 #   lun DRIVE                       the drive's directory in configfs
+#   said MEMBER DRIVE               of the summary of the load on that drive
 #
-# shellcheck shell=sh disable=SC2034 # used by the scripts that source this
+# shellcheck shell=sh disable=SC2034,SC2154 # used by the scripts that source this
 
 took=/tmp/took.json
 inserted=/tmp/inserted.json
@@ -46,8 +47,8 @@ record() {
         esac
         record_members="$record_members${record_members:+, }\"${record_member%%=*}\": $record_value"
     done
-    jq -c --slurpfile inserted $inserted "{ $record_members } + {
-        us, result, next, began_us, insert: (\$inserted[0].code // \$inserted[0].state),
+    jq -c --slurpfile inserted $inserted "{ \"kernel\": \"$(uname -r)\", $record_members } + {
+        us, ms, result, next, began_us, insert: (\$inserted[0].code // \$inserted[0].state),
         insert_detail: \$inserted[0].detail, operation: (.operation // null | if . == null then null else
             {accepted_at, emptied_at, reattached, broke_io, stale_host, detail, steps: [.steps[] | {rung, outcome, duration}]} end) }" $took
     rm -f $took $inserted
@@ -55,3 +56,6 @@ record() {
 
 # A medium by hand, as scripts do that know of no trayd.
 put_by_hand() { eval "echo \"\$2\" >$(lun "$1")/file"; } 2>/dev/null
+
+# said MEMBER DRIVE: of the summary of that drive's load.
+said() { sed -n "s/.*$1=\([^ ]*\).*/\1/p" "/tmp/load.$2"; }

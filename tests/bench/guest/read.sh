@@ -1,7 +1,7 @@
 # The host reads at full speed. REPETITIONS in blocks of BLOCK, in turns by trayd and by a bare write to forced_eject into the
 # same gadget with trayd stopped; without forced_eject by trayd alone.
 #   read.sh REPETITIONS BLOCK auto|off
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2086 # words without blanks
 # shellcheck source-path=SCRIPTDIR source=../../vm/guest/trayd-api.sh
 . /lib/trayd-api.sh
 # shellcheck source-path=SCRIPTDIR source=../../vm/guest/host-load.sh
@@ -12,7 +12,7 @@ set -u
 repetitions=$1 block=$2 switch=$3
 recover=90 # s; a host that resets takes 31 s, and may do so twice
 
-for name in a b; do dd if=/dev/urandom of=$images/$name.iso bs=1M count=2 status=none; done
+for name in a b; do dd if=/dev/urandom of=$images/$name.iso bs=1M count=1 status=none; done
 trayd_start 's/dwell = "3 s"/dwell = "0 s"/' "s/forced_eject = \"auto\"/forced_eject = \"$switch\"/" || exit 1
 insert cd0 a.iso
 now=a
@@ -33,7 +33,7 @@ one() {
     see cd0 $images/$next.iso $recover && right=yes || right=no
     load_end cd0
     record case=read way="$1" right=$right read_at_us="$read_at" others="$others" \
-        resets=$(($(host_count resets) - resets)) reader="$(sed -n 's/.*error=//p' /tmp/load.cd0)"
+        resets=$(($(host_count resets) - resets)) reader="$(said error cd0)"
     now=$next
 }
 

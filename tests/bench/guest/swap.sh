@@ -1,0 +1,141 @@
+# A writable medium is taken from a host that uses it, and another writable one goes in as soon as that is allowed; 40 s later
+# the new image is searched for what was meant for the old one. Several drives share the 40 s. The first WRITERS of them are
+# written to at full speed, the others have a file system mounted (vfat, ext4, in turns), with dirty pages and an open file.
+#   swap.sh trayd|bare|signal auto|off BATCHES WRITERS MOUNTED
+# bare: forced_eject and the new image at once; signal: SIGUSR1, "\n" repeated, and the new image at once; both by hand.
+# shellcheck shell=sh disable=SC2086 # words without blanks
+# shellcheck source-path=SCRIPTDIR source=../../vm/guest/trayd-api.sh
+. /lib/trayd-api.sh
+# shellcheck source-path=SCRIPTDIR source=../../vm/guest/gadget-by-hand.sh
+. /lib/gadget-by-hand.sh
+# shellcheck source-path=SCRIPTDIR source=../../vm/guest/host-load.sh
+. /lib/host-load.sh
+# shellcheck source-path=SCRIPTDIR source=bench.sh
+. /lib/bench.sh
+set -u
+way=$1 switch=$2 batches=$3 writers=$4 mounted=$5
+look_after=40 # s; Linux writes dirty pages out when they are 30 s old, and looks every 5 s; a reset comes after 31
+recover=120   # s
+tries=100     # of the naive way, every 0.5 ms
+size=16M
+again='"reattach": true, "allow_collateral": true'
+
+count=$((writers + mounted))
+load_of() { # NUMBER
+    if [ "$1" -lt "$writers" ]; then
+        echo writer
+    elif [ $((($1 - writers) % 2)) = 0 ]; then
+        echo vfat
+    else
+        echo ext4
+    fi
+}
+
+# ---- the gadget ----------------------------------------------------------------------------------------------------
+
+start() {
+    start_more='' start_i=1
+    while [ $start_i -lt "$count" ]; do
+        start_more="$start_more, { name = \"usb$start_i\"; type = \"disk\"; }"
+        start_i=$((start_i + 1))
+    done
+    if [ "$way" = trayd ]; then
+        trayd_start 's/dwell = "3 s"/dwell = "0 s"/' "s/forced_eject = \"auto\"/forced_eject = \"$switch\"/" \
+            "s/{ name = \"usb0\"; type = \"disk\"; }/{ name = \"usb0\"; type = \"disk\"; dwell = \"0 s\"; }$start_more/"
+        return
+    fi
+    build_gadget
+    start_i=1
+    while [ $start_i -lt "$count" ]; do
+        add_drive usb$start_i disk
+        start_i=$((start_i + 1))
+    done
+    bind_gadget
+}
+
+put_old() { # DRIVE: the host sees it, whoever had been robbed before
+    if [ "$way" = trayd ]; then insert "$1" "old-$1.img" "$again"; else put_by_hand "$1" "$images/old-$1.img"; fi
+    see "$1" "$images/old-$1.img" $recover
+}
+
+take() { # NUMBER DRIVE: by hand, the new image goes in behind it
+    take_lun=$(eval "echo $(lun "$2")")
+    case $way in
+    trayd) eject_by_trayd "$2" ;;
+    bare) eject_tool bare "$take_lun" "$images/new-$2.img" >$took ;;
+    signal) eject_tool signal "$take_lun" "$(thread $(($1 + 2)))" $tries "$images/new-$2.img" >$took ;;
+    esac
+    mv $took "$took.$2"
+}
+
+put_new() { # DRIVE
+    [ "$way" = trayd ] || return 0
+    insert_by_trayd "$1" "new-$1.img" "$again"
+    mv $inserted "$inserted.$1"
+}
+
+clear_all() {
+    for_each clear_one
+    [ "$way" = trayd ] && return
+    unbind_gadget
+    sleep 1 # so long the host sees no device: nothing is left of this batch
+    bind_gadget
+}
+clear_one() { # NUMBER DRIVE
+    if [ "$way" = trayd ]; then eject "$2" 'patience=5&on_timeout=force'; else echo 1 >"$(eval "echo $(lun "$2")")/forced_eject"; fi
+}
+
+# ---- a batch -------------------------------------------------------------------------------------------------------
+
+for_each() { # FUNCTION [writer|mounted]: calls FUNCTION NUMBER DRIVE LOAD for each drive, or each of that sort
+    each=0
+    while [ $each -lt "$count" ]; do
+        each_load=$(load_of $each)
+        case "${2:-any} $each_load" in
+        any* | "$each_load $each_load" | "mounted "[ve]*) "$1" $each usb$each $each_load ;;
+        esac
+        each=$((each + 1))
+    done
+}
+
+prepare() { # NUMBER DRIVE LOAD
+    rm -f "$images/old-$2.img" "$images/new-$2.img"
+    truncate -s $size "$images/old-$2.img" "$images/new-$2.img"
+    case $3 in
+    vfat) mkfs.fat "$images/old-$2.img" >/dev/null 2>&1 ;;
+    ext4) mkfs.ext4 -q "$images/old-$2.img" ;;
+    esac
+    chown trayd "$images/old-$2.img" "$images/new-$2.img"
+}
+
+swap_writer() {
+    put_old "$2" && load_write "$2" && take "$1" "$2" && put_new "$2"
+}
+
+mount_one() { put_old "$2" && load_mount "$2" "$3"; }
+put_new_one() { put_new "$2"; }
+
+search() { # NUMBER DRIVE LOAD
+    load_end "$2"
+    mv "$took.$2" $took
+    [ ! -e "$inserted.$2" ] || mv "$inserted.$2" $inserted
+    if cmp -s "$images/new-$2.img" "$images/blank"; then changed=no; else changed=yes; fi
+    record case=swap way="$way" load="$3" old_found="$(blocks "$images/new-$2.img" OLD-)" changed=$changed \
+        old_written="$(blocks "$images/old-$2.img" OLD-)" flushed="$(blocks "$images/old-$2.img" run=flushed)" \
+        dirty_left="$(blocks "$images/old-$2.img" run=dirty)"
+}
+
+truncate -s $size $images/blank
+start || exit 1
+batch=0
+while [ $batch -lt "$batches" ]; do
+    batch=$((batch + 1))
+    for_each prepare
+    for_each swap_writer writer
+    for_each mount_one mounted
+    for_each take mounted
+    for_each put_new_one mounted
+    sleep $look_after
+    for_each search
+    clear_all
+done
