@@ -145,7 +145,7 @@ $(B)/record: $(B)/tests/fuzz/record.o $(B)/images.a $(B)/base.a
 
 # ---- running, testing, installing --------------------------------------------------------------------------------
 
-.PHONY: run test unit lint fuzz vm random faults model install uninstall clean need-build need-run need-test for-guests
+.PHONY: run test unit lint fuzz vm random faults bench-eject model install uninstall clean need-build need-run need-test for-guests
 
 need-build need-run need-test: need-%:
 	@tests/need $*
@@ -184,6 +184,10 @@ for-guests: all $(TOOLS)
 
 random: all $(TOOLS) ## ten minutes of random operations on a real kernel (SEED=1, MINUTES=10, KERNEL=6.12)
 	@tests/vm/run --kernel $(or $(KERNEL),6.12) --timeout $$(($(or $(MINUTES),10) * 180 + 600)) tests/vm/scripts/random.sh $(or $(SEED),1) $$(($(or $(MINUTES),10) * 60))
+
+bench-eject: need-build need-test ## how media are ejected, measured on real kernels; rewrites docs/ejecting.md; takes an hour
+	@$(MAKE) -s all $(B)/tests/eject_tool
+	@tests/bench/bench_eject.py
 
 model: $(B)/tests/test_drive_model ## the model checker with three operations at a time; takes minutes and gigabytes
 	TRAYD_MODEL_OPS=3 $(B)/tests/test_drive_model

@@ -37,6 +37,11 @@ def emptied_ms(r):
     return (time_of(op["emptied_at"]) - time_of(op["accepted_at"])).total_seconds() * 1000
 
 
+def emptied_s(r):
+    ms = emptied_ms(r)
+    return float("inf") if ms is None else ms / 1000
+
+
 def reads_again_s(r):
     return (r["read_at_us"] - r["began_us"]) / 1e6
 
@@ -69,10 +74,6 @@ def at_most(name, values, bound, unit):
     return name, worst <= bound, f"{worst:.2f} {unit}, at most {bound} {unit}"
 
 
-def float("inf"):
-    return float("inf")
-
-
 def judge_reads(k, records, times):
     forced = select(records, case="read", guest="read-auto")
     ours = select(forced, way="trayd")
@@ -97,7 +98,7 @@ def judge_stops(k, records, times):
         yield count(f"{name} is broken off", stops, lambda r: r["result"] == "done")
         yield count(f"{name}; its other drive goes on", stops, lambda r: r["reader"] == "none" and r["resets"] == 0)
         if times:
-            yield at_most(f"{name}: released within", [r["us"] / 1e6 for r in stops], RELEASED_MAX, "s")
+            yield at_most(f"{name}: released within", [emptied_s(r) for r in stops], RELEASED_MAX, "s")
 
 
 def judge_swaps(k, records):

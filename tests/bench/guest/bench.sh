@@ -16,7 +16,13 @@ inserted=/tmp/inserted.json
 socket=/run/trayd/gadget.sock
 images=/srv/trayd/images
 
-lun() { echo "/sys/kernel/config/usb_gadget/*/functions/mass_storage.$1/lun.0"; }
+lun() { # usb0-2 is the third LUN of function usb0
+    case $1 in
+    *-*) lun_number=${1#*-} ;;
+    *) lun_number=0 ;;
+    esac
+    echo /sys/kernel/config/usb_gadget/*/functions/mass_storage."${1%-*}/lun.$lun_number"
+}
 
 eject_by_trayd() {
     eject_tool trayd $socket "{\"do\": \"eject\", \"drive\": \"$1\", \"mode\": \"forced\", \"by\": \"bench\"${2:+, $2}}" >$took
@@ -55,7 +61,7 @@ record() {
 }
 
 # A medium by hand, as scripts do that know of no trayd.
-put_by_hand() { eval "echo \"\$2\" >$(lun "$1")/file"; } 2>/dev/null
+put_by_hand() { echo "$2" >"$(lun "$1")/file"; }
 
 # said MEMBER DRIVE: of the summary of that drive's load.
 said() { sed -n "s/.*$1=\([^ ]*\).*/\1/p" "/tmp/load.$2"; }

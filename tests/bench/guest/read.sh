@@ -16,7 +16,7 @@ for name in a b; do dd if=/dev/urandom of=$images/$name.iso bs=1M count=1 status
 trayd_start 's/dwell = "3 s"/dwell = "0 s"/' "s/forced_eject = \"auto\"/forced_eject = \"$switch\"/" || exit 1
 insert cd0 a.iso
 now=a
-cd_lun=$(eval "echo $(lun cd0)")
+cd_lun=$(lun cd0)
 see cd0 $images/a.iso $recover || exit 1
 
 # one WAY: an eject in the middle of the host's reading, and the other image at once.

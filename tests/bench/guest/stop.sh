@@ -20,7 +20,7 @@ trayd_start 's/dwell = "3 s"/dwell = "0 s"/' "s/forced_eject = \"auto\"/forced_e
     "s/quarantine = \"0 s\"/quarantine = \"$quarantine s\"/" || exit 1
 insert usb0 other.img '"readonly": true'
 see usb0 $images/other.img $recover || exit 1
-cd_lun=$(eval "echo $(lun cd0)")
+cd_lun=$(lun cd0)
 
 one() { # WAY
     wait_for $recover host dev cd0 >/dev/null

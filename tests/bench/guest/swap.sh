@@ -33,37 +33,43 @@ load_of() { # NUMBER
 
 # ---- the gadget ----------------------------------------------------------------------------------------------------
 
+functions=3 # of the disks; with that of the CD drive as many as dummy_hcd can tell apart
+
+# The drives usb0, usb1, usb2, and then a second LUN of each function, usb0-1, usb1-1, ...
+drive_of() { # NUMBER
+    drive_lun=$(($1 / functions))
+    echo "usb$(($1 % functions))$([ $drive_lun = 0 ] || echo "-$drive_lun")"
+}
+
 start() {
-    start_more='' start_i=1
-    while [ $start_i -lt "$count" ]; do
-        start_more="$start_more, { name = \"usb$start_i\"; type = \"disk\"; }"
-        start_i=$((start_i + 1))
-    done
-    if [ "$way" = trayd ]; then
-        trayd_start 's/dwell = "3 s"/dwell = "0 s"/' "s/forced_eject = \"auto\"/forced_eject = \"$switch\"/" \
-            "s/{ name = \"usb0\"; type = \"disk\"; }/{ name = \"usb0\"; type = \"disk\"; dwell = \"0 s\"; }$start_more/"
+    if [ "$way" != trayd ]; then
+        start_luns=$(((count + functions - 1) / functions))
+        build_gadget $start_luns
+        [ $functions -gt "$count" ] || { add_drive usb1 disk $start_luns && add_drive usb2 disk $start_luns; }
+        bind_gadget
         return
     fi
-    build_gadget
-    start_i=1
+    start_list='' start_i=0
     while [ $start_i -lt "$count" ]; do
-        add_drive usb$start_i disk
+        start_list="$start_list${start_list:+, }{ name = \"$(drive_of $start_i)\"; function = \"usb$((start_i % functions))\";"
+        start_list="$start_list type = \"disk\"; dwell = \"0 s\"; }"
         start_i=$((start_i + 1))
     done
-    bind_gadget
+    trayd_start 's/dwell = "3 s"/dwell = "0 s"/' "s/forced_eject = \"auto\"/forced_eject = \"$switch\"/" \
+        "s/{ name = \"usb0\"; type = \"disk\"; }/$start_list/"
 }
 
 put_old() { # DRIVE: the host sees it, whoever had been robbed before
     if [ "$way" = trayd ]; then insert "$1" "old-$1.img" "$again"; else put_by_hand "$1" "$images/old-$1.img"; fi
-    see "$1" "$images/old-$1.img" $recover
+    wait_for $recover host size "$1" >/dev/null 2>&1
 }
 
 take() { # NUMBER DRIVE: by hand, the new image goes in behind it
-    take_lun=$(eval "echo $(lun "$2")")
+    take_dir=$(lun "$2")
     case $way in
     trayd) eject_by_trayd "$2" ;;
-    bare) eject_tool bare "$take_lun" "$images/new-$2.img" >$took ;;
-    signal) eject_tool signal "$take_lun" "$(thread $(($1 + 2)))" $tries "$images/new-$2.img" >$took ;;
+    bare) eject_tool bare "$take_dir" "$images/new-$2.img" >$took ;;
+    signal) eject_tool signal "$take_dir" "$(thread $(($1 % functions + 2)))" $tries "$images/new-$2.img" >$took ;;
     esac
     mv $took "$took.$2"
 }
@@ -82,7 +88,7 @@ clear_all() {
     bind_gadget
 }
 clear_one() { # NUMBER DRIVE
-    if [ "$way" = trayd ]; then eject "$2" 'patience=5&on_timeout=force'; else echo 1 >"$(eval "echo $(lun "$2")")/forced_eject"; fi
+    if [ "$way" = trayd ]; then eject "$2" 'patience=5&on_timeout=force'; else echo 1 >"$(lun "$2")/forced_eject"; fi
 }
 
 # ---- a batch -------------------------------------------------------------------------------------------------------
@@ -92,7 +98,7 @@ for_each() { # FUNCTION [writer|mounted]: calls FUNCTION NUMBER DRIVE LOAD for e
     while [ $each -lt "$count" ]; do
         each_load=$(load_of $each)
         case "${2:-any} $each_load" in
-        any* | "$each_load $each_load" | "mounted "[ve]*) "$1" $each usb$each $each_load ;;
+        any* | "$each_load $each_load" | "mounted "[ve]*) "$1" $each "$(drive_of $each)" $each_load ;;
         esac
         each=$((each + 1))
     done
@@ -108,11 +114,19 @@ prepare() { # NUMBER DRIVE LOAD
     chown trayd "$images/old-$2.img" "$images/new-$2.img"
 }
 
+# A drive whose load cannot be had is left out, and its record says that nothing was done.
 swap_writer() {
-    put_old "$2" && load_write "$2" && take "$1" "$2" && put_new "$2"
+    if put_old "$2" && load_write "$2"; then
+        take "$1" "$2"
+        put_new "$2"
+    else
+        echo "$2: no load" >&2
+    fi
 }
 
-mount_one() { put_old "$2" && load_mount "$2" "$3"; }
+mount_one() {
+    if ! { put_old "$2" && load_mount "$2" "$3"; }; then echo "$2: no load" >&2; fi
+}
 put_new_one() { put_new "$2"; }
 
 search() { # NUMBER DRIVE LOAD

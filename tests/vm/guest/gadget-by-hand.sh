@@ -29,6 +29,8 @@ add_drive() {
     ln -s "$add_function" "$gadget/configs/c.1/"
 }
 
+# build_gadget [NUMBER-OF-LUNS]: with cd0 and usb0, which may have further LUNs. dummy_hcd has bulk endpoints with addresses of
+# their own for four functions; more can be bound, and do not answer.
 build_gadget() {
     mkdir "$gadget" "$gadget/strings/0x409" "$gadget/configs/c.1"
     echo 0x1d6b >"$gadget/idVendor"
@@ -36,12 +38,12 @@ build_gadget() {
     echo trayd >"$gadget/strings/0x409/manufacturer"
     echo by-hand >"$gadget/strings/0x409/serialnumber"
     add_drive cd0 cdrom
-    add_drive usb0 disk
+    add_drive usb0 disk "${1:-1}"
 }
 
 bind_gadget() {
     echo "$udc" >"$gadget/UDC" || return 1
-    host dev cd0 --wait 20 >/dev/null && host dev usb0 --wait 20 >/dev/null
+    host dev cd0 --wait 60 >/dev/null && host dev usb0 --wait 60 >/dev/null # s; liveness bounds
 }
 
 unbind_gadget() { echo >"$gadget/UDC"; }
