@@ -1,7 +1,9 @@
 #include "gadget/build.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "gadget/build_configfs.h"
 #include "gadget/build_tree.h"
@@ -63,6 +65,16 @@ static int repair(struct builder *b, struct err *e)
     return make(b, e);
 }
 
+/*
+ * Somebody has unbound what was found here, perhaps a moment ago. A host that has not noticed takes the bind for a mere
+ * reset, and goes on with what it was doing, on whatever it finds: it is given the time of a reattach.
+ */
+static void let_the_host_notice(const struct gadget_config *c)
+{
+    struct timespec hold = {.tv_sec = c->reattach_hold / 1000, .tv_nsec = c->reattach_hold % 1000 * 1000000};
+    while (nanosleep(&hold, &hold) < 0 && errno == EINTR) {}
+}
+
 static int start(struct builder *b, struct gadget_result *ret)
 {
     char udc[UDC_NAME_MAX];
@@ -82,6 +94,7 @@ static int start(struct builder *b, struct gadget_result *ret)
     if (ret->found == FOUND_NOTHING && make(b, &ret->err) < 0) return -1;
     if (ret->found == FOUND_HALF_BUILT && repair(b, &ret->err) < 0) return -1;
     if (!udc[0] || ret->order == GADGET_START_UNBOUND) return 0;
+    if (ret->found != FOUND_NOTHING) let_the_host_notice(b->c);
     if (build_udc_bind(b->c, udc, &ret->err) < 0) return -1;
     ret->bound = true;
     return 0;

@@ -125,7 +125,8 @@ struct engine {
 
 /*
  * GADGET_START looks at what is there: nothing or half built -> builds and binds; as planned -> adopts, with no write
- * and no re-enumeration; different -> adopts what it can and lists the differences; foreign -> refuses. Where no UDC
+ * and no re-enumeration; different -> adopts what it can and lists the differences; foreign -> refuses. What was there and
+ * not bound is bound after reattach_hold, since a host may not have noticed yet that it was unbound. Where no UDC
  * has appeared yet it builds, answers ok with bound = false, and binds by itself when one appears (sink->link tells).
  * GADGET_START_UNBOUND does the same but for binding: what is unbound stays so until GADGET_BIND.
  */

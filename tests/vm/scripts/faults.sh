@@ -275,6 +275,7 @@ try() { # CASE ORDER
         sed 's/^/    | /' /tmp/strike
         drive "$drive" '[.state, .medium.image, .stale_host, .quarantine_until, .stuck] | tostring'
         tail -n 4 $faults/passages | sed 's/^/    passed: /'
+        dmesg | grep -i usb | tail -n 8 | sed 's/^/    the kernel: /'
         ;;
     esac
 }
