@@ -110,6 +110,11 @@ $(B)/trayd-gadget: $(B)/gadget/main.o $(B)/gadget.a $(B)/base.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -ljansson -lconfig -lcap -lm
 
+# The model checker puts itself in the place of the daemon and the clock around the real reattach.c.
+comma := ,
+WRAPPED := clock_boot_ms loop_timer_set daemon_release_deferred daemon_tell_system state_file_save
+$(B)/tests/test_function_model: private LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(WRAPPED))
+
 $(B)/tests/%: $(B)/tests/unit/%.o $(LIBRARIES)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
@@ -189,8 +194,9 @@ bench-eject: need-build need-test ## how media are ejected, measured on real ker
 	@$(MAKE) -s all $(B)/tests/eject_tool
 	@tests/bench/bench_eject.py
 
-model: $(B)/tests/test_drive_model ## the model checker with three operations at a time; takes minutes and gigabytes
+model: $(B)/tests/test_drive_model $(B)/tests/test_function_model ## the model checkers with three operations at a time; takes minutes and gigabytes
 	TRAYD_MODEL_OPS=3 $(B)/tests/test_drive_model
+	TRAYD_MODEL_OPS=3 $(B)/tests/test_function_model
 
 install: all ## install under PREFIX=/usr/local, configuration under SYSCONFDIR=/etc (DESTDIR is honoured)
 	install -D -m 0755 $(B)/trayd $(DESTDIR)$(PREFIX)/bin/trayd
