@@ -101,6 +101,7 @@ struct daemon {
     bool link_seen;                /* by this process */
     json_t *outcomes;              /* of operations that an earlier process ended, as it would have told them */
     bool outcomes_unheard;
+    bool enumerated;               /* the host has configured the gadget, and was not unplugged since */
     char *saved_state;             /* the state file as last written */
     struct gadget_socket *socket;
 };

@@ -189,10 +189,20 @@ static void on_gadget(void *owner, const struct gadget_result *r)
     reattach_result(d, r);
 }
 
+/* The host has reset the device: it was configured, is not suspended or unplugged in between, and is configured again. */
+static bool was_reset(struct daemon *d, const struct engine_link *l)
+{
+    bool again = d->enumerated && l->configured && !d->link.configured && strcmp(d->link.state, "suspended") != 0;
+    if (!l->bound || strcmp(l->state, "not attached") == 0) d->enumerated = false;
+    if (l->configured) d->enumerated = true;
+    return again;
+}
+
 static void on_link(void *owner, const struct engine_link *l)
 {
     struct daemon *d = owner;
     msec now = clock_boot_ms();
+    bool reset = was_reset(d, l);
     FAULT_POINT("link.arrived");
     /* Only an unbound time that was seen counts: a gadget that is bound at our start may have been so all the while,
      * unless an earlier process had written down when it would bind. */
@@ -208,6 +218,8 @@ static void on_link(void *owner, const struct engine_link *l)
         struct drive_event ev = {.kind = DRIVE_LINK, .attached = l->bound, .host_present = l->bound && l->configured};
         daemon_feed(&d->units[i], &ev);
         struct drive_event seen = {.kind = DRIVE_REENUMERATED};
+        struct drive_event cleared = {.kind = DRIVE_CLEARED, .cleared = CLEARED_BY_HOST};
+        if (reset && !held) daemon_feed(&d->units[i], &cleared);
         if (!held) continue;
         d->units[i].host_is_new = true;
         daemon_feed(&d->units[i], &seen);

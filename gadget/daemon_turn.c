@@ -5,6 +5,7 @@
 
 #include "base/fault.h"
 #include "base/log.h"
+#include "gadget/build.h"
 #include "gadget/restore.h"
 #include "gadget/scheduling.h"
 #include "gadget/socket.h"
@@ -76,6 +77,18 @@ static enum collateral collateral_of(enum drive_do what)
     return what == DO_REATTACH ? COLLATERAL_GADGET : what == DO_SIGNAL ? COLLATERAL_FUNCTION : COLLATERAL_NONE;
 }
 
+/* A signal hits every drive of the function: each must know before it is sent, and the state file too (reannounce.h). */
+static void clear_siblings(struct unit *u, enum drive_clearing how)
+{
+    struct daemon *d = u->daemon;
+    size_t function = build_function_index(d->config, u->index);
+    for (size_t i = 0; i < d->units_len; i++) {
+        if (i == u->index || build_function_index(d->config, i) != function) continue;
+        struct drive_event ev = {.kind = DRIVE_CLEARED, .cleared = how};
+        daemon_feed(&d->units[i], &ev);
+    }
+}
+
 static void act(struct unit *u, const struct drive_action *a)
 {
     struct daemon *d = u->daemon;
@@ -112,6 +125,8 @@ static void act(struct unit *u, const struct drive_action *a)
             return;
         }
     }
+    if (a->what == DO_SIGNAL) clear_siblings(u, a->breaks ? CLEARED_BY_BREAK : CLEARED_BY_SIGNAL);
+    if (a->what == DO_ANNOUNCE) log_info("%s: announcing the medium again", u->config->name);
     FAULT_POINT("order.give");
     d->engine->class->order(d->engine, u->index, &o);
     FAULT_POINT("order.given");
@@ -125,7 +140,13 @@ void daemon_release_deferred(struct daemon *d)
         if (a.what != DO_NOTHING) {
             struct operation *op = operations_by_key(d->operations, a.op);
             if (op) operation_step_end(op, "deferred", clock_boot_ms());
-            act(&d->units[i], &a);
+            if (drive_gave_up(&d->units[i].machine, &a)) {
+                struct drive_event ev = {.kind = DRIVE_RESULT, .result = {.ticket = a.ticket, .outcome = OUTCOME_ERROR,
+                                                                          .code = ERR_DRIVE_STUCK}};
+                daemon_feed(&d->units[i], &ev);
+            } else {
+                act(&d->units[i], &a);
+            }
         }
     }
 }
@@ -257,6 +278,7 @@ static void break_io(struct unit *u)
     struct daemon *d = u->daemon;
     static const char *const how[] = {[BREAK_BY_ATTRIBUTE] = "break_io", [BREAK_BY_SIGNAL] = "SIGUSR1"};
     struct operation *op = u->machine.queue_len ? operations_by_key(d->operations, u->machine.queue[0].rq.op) : NULL;
+    clear_siblings(u, CLEARED_BY_BREAK);
     FAULT_POINT("break.begin");
     u->broke = d->engine->class->break_io(d->engine, u->index, &u->break_error);
     FAULT_POINT("break.done");

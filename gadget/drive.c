@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "gadget/ladder.h"
+#include "gadget/reannounce.h"
 
 void drive_init(struct drive *d, const struct drive_policy *policy)
 {
@@ -65,6 +65,16 @@ static bool is_taking_medium(const struct drive_op *op)
 bool drive_can_take(const struct drive_policy *p)
 {
     return p->can_force || p->can_signal || p->reattach != REATTACH_NEVER;
+}
+
+bool drive_gave_up(const struct drive *d, const struct drive_action *a)
+{
+    return d->stuck || d->ticket != a->ticket;
+}
+
+bool drive_lock_is_lost(const struct drive *d)
+{
+    return d->lock_lost && d->medium.image && !d->medium.readonly;
 }
 
 static void on_request(struct turn *t)
@@ -183,6 +193,7 @@ void drive_observe_medium(struct turn *t, const struct drive_medium *seen)
     d->cut_at = 0;
     d->generation++;
     d->loaded_since = t->now;
+    reannounce_forget(d);
     d->evidence = (struct drive_evidence){.known = d->evidence.known, .shared = d->evidence.shared};
     t->out->changed = true;
 }
@@ -190,16 +201,18 @@ void drive_observe_medium(struct turn *t, const struct drive_medium *seen)
 /* An action that came back after it was overdue: nobody waits for it any more, but what it did to the medium stands. */
 static void settle_late(struct turn *t, enum drive_do what, const struct drive_medium *before)
 {
-    bool taken = before->image && !t->d->medium.image && what != DO_OBSERVE;
+    bool watching = what == DO_OBSERVE || what == DO_ANNOUNCE;
+    bool taken = before->image && !t->d->medium.image && !watching;
     bool raced = t->ev->evidence.bytes_written != t->d->written_before;
     t->out->changed = true;
     bool forced = what == DO_FORCE || what == DO_SIGNAL;
-    if (taken && !before->readonly && (forced || raced)) {
+    if (taken && !before->readonly && (forced || raced || t->cleared >= CLEARED_BY_SIGNAL)) {
         t->d->stale_host = true;
         t->out->facts |= FACT_STALE_HOST | (raced ? FACT_RACED_WITH_WRITE : 0);
     }
     if (taken && forced) t->out->facts |= FACT_FORCED;
-    t->out->host_ejected = before->image && !t->d->medium.image && what == DO_OBSERVE;
+    t->out->host_ejected = before->image && !t->d->medium.image && watching;
+    if (what == DO_ANNOUNCE) reannounce_result(t);
     if (!t->ev->result.medium_known) t->d->observe_wanted = true;
 }
 
@@ -222,10 +235,13 @@ static void on_result(struct turn *t)
 
     d->outstanding = DO_NOTHING;
     d->stuck = false;
+    t->cleared = d->cleared;
+    d->cleared = CLEARED_NOT;
     if (r->medium_known)
         drive_observe_medium(t, &r->medium);
     else
         doubt(d, what);
+    if (t->cleared) reannounce_after_clearing(t, t->cleared); /* before or after this was done: nobody knows */
     bool left = before.image && !d->medium.image;
     if (was_stuck) {
         settle_late(t, what, &before);
@@ -235,6 +251,11 @@ static void on_result(struct turn *t)
         /* A drive that cannot be read is looked at again with the next hint; nothing was lost. */
         d->observed = true;
         t->out->host_ejected = left;
+        return;
+    }
+    if (what == DO_ANNOUNCE) {
+        t->out->host_ejected = left;
+        reannounce_result(t);
         return;
     }
     ladder_result(t, what, left);
@@ -261,7 +282,7 @@ static void on_overdue(struct turn *t)
             return;
         }
         struct drive_event late = {.kind = DRIVE_RESULT, .result = {.outcome = OUTCOME_ERROR, .code = ERR_UNAVAILABLE}};
-        ladder_result(&(struct turn){d, &late, t->now, t->out}, DO_SYNC, false);
+        ladder_result(&(struct turn){.d = d, .ev = &late, .now = t->now, .out = t->out}, DO_SYNC, false);
         return;
     }
     d->stuck = true;
@@ -283,6 +304,7 @@ static void break_io(struct turn *t, struct drive_op *op)
 {
     t->d->broken_at = t->now;
     t->out->break_io = t->out->changed = true;
+    reannounce_after_clearing(t, CLEARED_BY_BREAK);
     if (!op) return;
     op->broke = true;
     op->facts |= FACT_BROKE_IO;
@@ -380,6 +402,7 @@ static void on_reenumerated(struct turn *t)
     if (d->stale_host || d->quarantine) t->out->changed = true;
     d->stale_host = d->quarantine = false;
     d->broken_at = 0;
+    reannounce_forget(d);
     d->evidence.lock = LOCK_UNKNOWN;
     if (!d->medium.image) d->empty_since = DRIVE_EMPTY_LONG_AGO;
 }
@@ -410,13 +433,14 @@ static void handle(struct turn *t)
     case DRIVE_HURRY: on_hurry(t); break;
     case DRIVE_ACCEPT_STALE: d->stale_host = false; break;
     case DRIVE_BREAK: on_break(t); break;
+    case DRIVE_CLEARED: reannounce_after_clearing(t, t->ev->cleared); break;
     case DRIVE_HELD: on_held(t); break;
     }
 }
 
 void drive_step(struct drive *d, const struct drive_event *ev, msec now, struct drive_output *out)
 {
-    struct turn t = {d, ev, now, out};
+    struct turn t = {.d = d, .ev = ev, .now = now, .out = out};
     *out = (struct drive_output){.wake = MSEC_NEVER};
     absorb_evidence(d, &ev->evidence);
     handle(&t);
@@ -431,11 +455,13 @@ void drive_step(struct drive *d, const struct drive_event *ev, msec now, struct 
         d->observe_wanted = false;
         drive_act(&t, DO_OBSERVE, NULL);
     }
+    if (reannounce_is_due(d, now)) reannounce(&t);
     ladder_advance(&t);
 
     if (d->outstanding != DO_NOTHING && !d->stuck) out->wake = d->outstanding_since + d->policy.stuck_after;
     if (d->quarantine) out->wake = MIN(out->wake, d->quarantine_until);
-    out->wake = MIN(out->wake, MIN(ladder_wake(d), MIN(drive_breaks_at(d, now), drive_cuts_at(d, now))));
+    out->wake = MIN(out->wake, MIN(reannounce_wake(d), ladder_wake(d)));
+    out->wake = MIN(out->wake, MIN(drive_breaks_at(d, now), drive_cuts_at(d, now)));
 }
 
 /* ---- what it looks like ------------------------------------------------------------------------------------------ */
@@ -497,6 +523,12 @@ static bool phase_has_action(enum op_phase phase)
            phase == PHASE_SYNCING || phase == PHASE_REATTACHING || phase == PHASE_INSERTING;
 }
 
+/* Looking and announcing are the drive's own affair, whatever waits meanwhile. */
+static bool acts_for_nobody(const struct drive *d)
+{
+    return d->outstanding == DO_NOTHING || d->outstanding == DO_OBSERVE || d->outstanding == DO_ANNOUNCE;
+}
+
 const char *drive_check(const struct drive *d)
 {
     for (size_t i = 1; i < d->queue_len; i++)
@@ -506,13 +538,13 @@ const char *drive_check(const struct drive *d)
     if (d->stuck && d->outstanding == DO_NOTHING) return "a stuck drive has an action outstanding";
     if (d->queue_len) {
         const struct drive_op *op = &d->queue[0];
-        bool acting = d->outstanding != DO_NOTHING && d->outstanding != DO_OBSERVE;
+        bool acting = !acts_for_nobody(d);
         if (phase_has_action(op->phase) != acting) return "a phase with an action has it outstanding, the others have none";
         if (op->phase == PHASE_INSERTING && d->medium.image) return "insert only into an empty drive";
         if (op->phase == PHASE_INSERTING && !op->rq.readonly && d->stale_host && !op->rq.accept_stale_host)
             return "nothing writable goes in under a stale host";
         if (op->phase == PHASE_INSERTING && d->quarantine) return "nothing goes in during quarantine";
-    } else if (d->outstanding != DO_NOTHING && d->outstanding != DO_OBSERVE && !d->stuck) {
+    } else if (!acts_for_nobody(d) && !d->stuck) {
         return "an action belongs to an operation";
     }
     return NULL;

@@ -87,6 +87,7 @@ struct drive_evidence {         /* what can be seen of the host without disturbi
     msec lock_seen_at;
     enum waiting_for waiting_for;
     msec cut_at;                /* storage that still hangs then must be cut, or the host resets the device (stall.h); 0: none */
+    bool noticed;               /* the host has looked at its drives often enough to know of the medium */
 };
 
 struct drive_medium {
@@ -95,6 +96,10 @@ struct drive_medium {
 };
 
 #define IMAGE_FOREIGN UINT32_MAX /* the kernel shows a file that is in none of our stores */
+
+/* Why the kernel forgot the locks and the reports of new media: the host's reset, after which the host locks again what
+ * it had locked; a signal, of which the host knows nothing; or one that ended a command, which may have been any drive's. */
+enum drive_clearing { CLEARED_NOT, CLEARED_BY_HOST, CLEARED_BY_SIGNAL, CLEARED_BY_BREAK };
 
 struct drive_op {
     struct drive_request rq;
@@ -126,6 +131,11 @@ struct drive {
     msec quarantine_until;      /* ... for read-only media at least till then */
     msec cut_at;                /* the storage under this medium was cut then; 0: not */
     msec broken_at;             /* I/O was broken then, and no disconnect was seen since; 0: never */
+    enum drive_clearing cleared; /* while an action was outstanding */
+    bool lock_lost;             /* a signal cleared the host's lock on the writable medium that is in (reannounce.h) */
+    bool unannounced;           /* the host may not know that the medium that is in is another one than before: */
+    int announce_tries;         /* it is announced again, */
+    msec announce_at;           /* not before this */
     struct drive_evidence evidence;
 
     enum drive_do outstanding;  /* DO_NOTHING: none */
@@ -152,6 +162,7 @@ enum drive_event_kind {
     DRIVE_HURRY,        /* op: force it now */
     DRIVE_ACCEPT_STALE, /* somebody takes the risk */
     DRIVE_BREAK,        /* the operator's "let go, now"; see out->found, out->break_io and out->cut */
+    DRIVE_CLEARED,      /* the kernel forgets locks and reports of new media in this function: cleared (reannounce.h) */
     DRIVE_HELD,         /* an earlier process's call is still under way on this function: stuck until RESULT */
 };
 
@@ -165,7 +176,7 @@ struct drive_result {
     uint32_t ticket;            /* of the action that this is the result of */
     enum drive_outcome outcome;
     enum err_code code;
-    struct drive_medium medium; /* what the kernel shows now (ASK, FORCE, SWAP, INSERT, OBSERVE); image 0 when empty */
+    struct drive_medium medium; /* what the kernel shows now (not for OPEN, SYNC, REATTACH); image 0 when empty */
     bool medium_known;          /* it could be read back */
 };
 
@@ -175,6 +186,7 @@ struct drive_event {
     struct drive_result result;
     struct drive_evidence evidence; /* sampled at `now`; goes with every event */
     bool attached, host_present;
+    enum drive_clearing cleared;    /* DRIVE_CLEARED */
     op_key op;
 };
 
@@ -204,9 +216,10 @@ struct drive_action {
     enum drive_do what;        /* DO_NOTHING: nothing to do */
     uint32_t ticket;
     op_key op;                 /* for whom; 0 for an observation */
-    image_key image;           /* OPEN, INSERT, SWAP */
+    image_key image;           /* OPEN, INSERT, SWAP, ANNOUNCE */
     bool readonly;
     bool allow_collateral;     /* REATTACH */
+    bool breaks;               /* SIGNAL: a command may be in flight */
     bool eject;                /* REATTACH: take the medium out while the gadget is unbound */
 };
 
@@ -237,6 +250,10 @@ void drive_step(struct drive *d, const struct drive_event *ev, msec now, struct 
 enum drive_state drive_state(const struct drive *d);
 enum op_state drive_op_state(const struct drive_op *op);
 bool drive_can_take(const struct drive_policy *p); /* there is some way to take a medium that the host does not give */
+/* The action was withheld for so long that its operation has ended: it must not be carried out any more. */
+bool drive_gave_up(const struct drive *d, const struct drive_action *a);
+/* To ask for the medium could rob the host: its lock was taken from it by a signal. */
+bool drive_lock_is_lost(const struct drive *d);
 /* When the call under way is looked into, to break I/O if it waits for the host; MSEC_NEVER where that is not allowed. */
 msec drive_breaks_at(const struct drive *d, msec now);
 /* When the storage under the medium is cut if it hangs till then; MSEC_NEVER where that is not allowed. */

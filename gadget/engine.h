@@ -33,9 +33,9 @@ struct engine_medium {          /* what the kernel shows in a drive */
 };
 
 struct engine_order {
-    enum drive_do what;         /* OPEN INSERT ASK FORCE SWAP OBSERVE SYNC SIGNAL; REATTACH is a gadget order */
+    enum drive_do what;         /* OPEN INSERT ASK FORCE SWAP OBSERVE ANNOUNCE SYNC SIGNAL; REATTACH is a gadget order */
     uint32_t ticket;
-    bool readonly;              /* OPEN, INSERT, SWAP */
+    bool readonly;              /* OPEN, INSERT, SWAP, ANNOUNCE */
     const char *store_path;     /* OPEN: directory of the store, and */
     const char *name;           /* ... path below it ("debian.iso", "sub/folder/x.img") */
 };
@@ -45,7 +45,7 @@ struct engine_result {
     uint32_t ticket;
     enum drive_outcome outcome;
     struct err err;             /* where outcome is not OK; errnum as the kernel said it */
-    bool medium_known;          /* `medium` was read back from the kernel after the order (INSERT ASK FORCE SWAP OBSERVE) */
+    bool medium_known;          /* `medium` was read back from the kernel after the order (all but OPEN and SYNC) */
     msec seen_real;             /* when it was, where the engine knows it better than whoever gets the result; else 0 */
     struct engine_medium medium;/* OPEN: of the image that was opened */
 };

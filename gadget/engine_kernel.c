@@ -99,6 +99,18 @@ static int make_function(struct kernel_engine *k, size_t drive, struct err *e)
 
 /* ---- breaking I/O ------------------------------------------------------------------------------------------------ */
 
+/*
+ * A question of a sibling's that still waits in the worker would be answered "yes" behind the signal, whoever has that
+ * medium mounted. One that the kernel has begun has met the lock already (fsg_store_file() looks at it first).
+ */
+static void withdraw_question(struct worker_job *job)
+{
+    struct task *t = task_of(job);
+    enum drive_do what = t->work.lun.what;
+    bool asks = what == DO_ASK || what == DO_SWAP || what == DO_ANNOUNCE;
+    if (t->work.kind == WORK_LUN && asks) t->work.lun.withdrawn = true;
+}
+
 enum engine_break kernel_break(struct engine *e, size_t drive, struct err *err)
 {
     struct kernel_engine *k = (struct kernel_engine *)e;
@@ -106,6 +118,7 @@ enum engine_break kernel_break(struct engine *e, size_t drive, struct err *err)
     /* The attribute ends the command under way with a status. With none under way the host would get one that it did
      * not ask for, and a lock would stay; there the signal does what is meant, and no harm. */
     bool no_command = probe_sample(k->probe, build_function_index(e->config, drive), &now) && now.waiting_for != WAITING_HOST;
+    worker_each_queued(kernel_function_of(k, drive)->worker, withdraw_question);
     if (!k->drives[drive].has_break_io || no_command) {
         FAULT_POINT("signal.send");
         int sent = probe_interrupt(k->probe, build_function_index(e->config, drive), err);

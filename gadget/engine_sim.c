@@ -38,6 +38,7 @@ struct sim_drive {
     char store_path[STORE_PATH_MAX], name[1024]; /* of an OPEN */
     struct engine_medium opened;
     int opened_fd;
+    bool withdrawn;                 /* a question that a signal has overtaken */
     bool armed;
     struct loop_timer done, cut_done;
 };
@@ -106,6 +107,10 @@ static void perform(struct sim_drive *d, msec now)
     } else if (!is_in_store(&d->order) && strcmp(s->kernel->names[d->index], c->name) != 0) {
         r->outcome = OUTCOME_ERROR;
         err_set(&r->err, ERR_GADGET_DIFFERS, "The simulated gadget has no drive %s yet", c->name);
+    } else if (d->withdrawn) {
+        r->outcome = OUTCOME_BUSY;
+        r->medium_known = true;
+        r->medium = d->lun->medium;
     } else if (r->what != DO_SYNC) {
         sim_order(d->lun, &d->order, &d->opened, s->engine.config->forced_eject == FORCED_EJECT_AUTO, r);
     }
@@ -125,11 +130,26 @@ static void on_order_done(struct loop_timer *t, msec now)
     s->engine.sink.result(s->engine.sink.owner, d->index, &r);
 }
 
+/* As the kernel does: all drives of the function are hit, and what was asked there is not answered any more. */
+static void signal_function(struct engine_sim *s, size_t drive)
+{
+    for (size_t i = 0; i < s->engine.config->drives_count; i++) {
+        struct sim_drive *d = &s->drives[i];
+        enum drive_do what = d->order.what;
+        if (build_function_index(s->engine.config, i) != build_function_index(s->engine.config, drive)) continue;
+        sim_clear(d->lun);
+        if (d->lun->hang == SIM_HANG_HOST) d->lun->hang = SIM_HANG_NOT;
+        d->withdrawn = i != drive && (what == DO_ASK || what == DO_SWAP || what == DO_ANNOUNCE);
+    }
+}
+
 static void give_order(struct engine *e, size_t drive, const struct engine_order *o)
 {
     struct engine_sim *s = sim_of(e);
     struct sim_drive *d = &s->drives[drive];
     d->order = *o;
+    d->withdrawn = false;
+    if (o->what == DO_SIGNAL) signal_function(s, drive);
     if (o->what == DO_OPEN) {
         snprintf(d->store_path, sizeof d->store_path, "%s", o->store_path);
         snprintf(d->name, sizeof d->name, "%s", o->name);
@@ -251,8 +271,7 @@ static enum engine_break break_io(struct engine *e, size_t drive, struct err *er
         err_set(err, ERR_DRIVE_STUCK, "The simulated storage hangs");
         return BREAK_NOT;
     }
-    for (size_t i = 0; i < e->config->drives_count; i++)
-        if (s->drives[i].lun->hang == SIM_HANG_HOST) s->drives[i].lun->hang = SIM_HANG_NOT;
+    signal_function(s, drive);
     kick(s);
     return BREAK_BY_SIGNAL;
 }
@@ -279,18 +298,25 @@ static void flush(attr_unused struct engine *e, attr_unused size_t drive) {} /* 
 
 /* ---- the control socket ------------------------------------------------------------------------------------------ */
 
+/* The kernel forgets what it has yet to tell; the host locks again what it had locked. */
+static void reset_link(struct engine_sim *s)
+{
+    for (size_t i = 0; i < s->engine.config->drives_count; i++) s->drives[i].lun->changed = false;
+    s->link.configured = false;
+    strcpy(s->link.state, "default");
+    tell_link(s);
+    set_link(s, s->link.bound, true);
+    tell_link(s);
+}
+
 static int control_link(struct engine_sim *s, const char *argument, struct err *e)
 {
     bool reset = strcmp(argument, "reset") == 0;
     if (!reset && strcmp(argument, "configured") != 0 && strcmp(argument, "unplugged") != 0)
         return err_set(e, ERR_BAD_REQUEST, "configured, unplugged or reset?");
+    if (reset && !s->link.configured) return err_set(e, ERR_GADGET_DETACHED, "no host is there");
     if (reset) {
-        if (!s->link.configured) return err_set(e, ERR_GADGET_DETACHED, "no host is there");
-        set_link(s, s->link.bound, false);
-        strcpy(s->link.state, "default"); /* as udc/core.c has it until the host configures it again */
-        tell_link(s);
-        set_link(s, s->link.bound, true);
-        tell_link(s);
+        reset_link(s);
         return 0;
     }
     set_link(s, s->link.bound, strcmp(argument, "configured") == 0);
@@ -348,6 +374,10 @@ static void control(struct engine_sim *s, char *line, char *answer, size_t size)
     }
     if (d && strcmp(verb, "state") == 0) {
         describe(s, d->lun, answer, size);
+        return;
+    }
+    if (d && s->link.configured && strcmp(verb, "look") == 0) {
+        snprintf(answer, size, "ok %llu\n", (unsigned long long)sim_host_look(d->lun));
         return;
     }
     if (subject && strcmp(verb, "link") == 0)

@@ -1,5 +1,6 @@
 #include "gadget/evidence.h"
 
+#define POLLS_APART 500     /* ms; commands closer together are one look: nobody polls more often than every second */
 #define POLLING_PERIOD 5000 /* ms; Linux polls every 2 s, Windows every second */
 
 bool evidence_sample(struct evidence *ev, const struct engine_sample *s, msec now)
@@ -20,7 +21,10 @@ bool evidence_sample(struct evidence *ev, const struct engine_sample *s, msec no
     }
     if (s->bytes_read != ev->read) ev->last_read_at = now, moved = true;
     if (s->bytes_written != ev->written) ev->last_write_at = now, moved = true;
-    if (s->commands != ev->commands) ev->commands_at = now;
+    if (s->commands != ev->commands) {
+        ev->commands_at = now;
+        if (!moved && now - ev->poll_at >= POLLS_APART) ev->polls++, ev->poll_at = now;
+    }
     ev->read = s->bytes_read;
     ev->written = s->bytes_written;
     ev->commands = s->commands;
@@ -36,6 +40,8 @@ void evidence_mark(struct evidence *ev)
 
 void evidence_restart(struct evidence *ev, msec now)
 {
+    ev->polls = 0;
+    ev->poll_at = now;
     ev->base_read = ev->mark_read;
     ev->base_written = ev->mark_written;
     ev->last_read_at = ev->read != ev->base_read ? now : 0;
@@ -52,6 +58,7 @@ struct drive_evidence evidence_view(const struct evidence *ev, const struct engi
         .last_read_at = ev->last_read_at,
         .last_write_at = ev->last_write_at,
         .waiting_for = s->known ? s->waiting_for : WAITING_UNKNOWN,
+        .noticed = ev->polls >= EVIDENCE_NOTICED,
     };
 }
 

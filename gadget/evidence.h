@@ -9,6 +9,8 @@
 
 #include "gadget/engine.h"
 
+#define EVIDENCE_NOTICED 3 /* polls since the medium went in; udev's probing of a new one may count for one or two */
+
 struct evidence {
     bool known;                        /* the last sample could be taken */
     bool based;                        /* base_read and base_written are right, by a sample or restored */
@@ -17,6 +19,8 @@ struct evidence {
     uint64_t mark_read, mark_written;  /* when the kernel was told to take the medium */
     msec last_read_at, last_write_at;  /* boot time; 0: never since the medium went in */
     msec commands_at;                  /* when `commands` last rose */
+    unsigned polls;                    /* looks of the host at its drives, since the medium went in, that were nothing else */
+    msec poll_at;                      /* the last of them */
     msec sampled_at, sampled_before;   /* the last sample, and the first one in a row that may prove polling */
 };
 

@@ -17,6 +17,8 @@ static enum next_step after_patience(const struct drive *d, const struct drive_o
 
 static struct forecast of_quiet(const struct drive *d, const struct drive_op *op)
 {
+    /* A swap, in the middle of a command of the host's. */
+    if (d->medium.readonly) return (struct forecast){NEXT_ASK, MSEC_NEVER, after_patience(d, op), op->patience_until};
     msec quiet_at = d->evidence.known ? d->evidence.last_write_at + d->policy.quiet : MSEC_NEVER;
     if (quiet_at < op->patience_until) return (struct forecast){NEXT_ASK, quiet_at, NEXT_NOTHING, MSEC_NEVER};
     return (struct forecast){NEXT_ASK, MSEC_NEVER, after_patience(d, op), op->patience_until};
@@ -25,6 +27,7 @@ static struct forecast of_quiet(const struct drive *d, const struct drive_op *op
 static struct forecast of_locked(const struct drive *d, const struct drive_op *op)
 {
     if (op->force_now || op->hurried) return (struct forecast){NEXT_FORCE, op->next_at, NEXT_NOTHING, MSEC_NEVER};
+    if (drive_lock_is_lost(d)) return (struct forecast){after_patience(d, op), op->patience_until, NEXT_NOTHING, MSEC_NEVER};
     return (struct forecast){NEXT_ASK, op->next_at, after_patience(d, op), op->patience_until};
 }
 

@@ -283,8 +283,9 @@ static struct worker *prepare_lun(struct kernel_drive *d, struct task *t, const 
     t->work.lun.can_force = c->forced_eject == FORCED_EJECT_AUTO;
     t->work.lun.expires_at = clock_boot_ms() + c->drives[d->index].stuck_after;
     t->work.lun.known = lun_image_of(&d->current);
-    t->work.lun.image = lun_image_of(puts_in ? &d->next : &no_image);
-    t->job.fds[0] = puts_in ? duplicate(d->next.fd) : -1;
+    const struct kernel_image *image = puts_in ? &d->next : o->what == DO_ANNOUNCE ? &d->current : &no_image;
+    t->work.lun.image = lun_image_of(image);
+    t->job.fds[0] = duplicate(image->fd);
     t->job.fds[1] = duplicate(d->current.fd);
     return kernel_function_of(d->k, d->index)->worker;
 }

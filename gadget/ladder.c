@@ -1,4 +1,4 @@
-#include "gadget/ladder.h"
+#include "gadget/reannounce.h"
 
 /* ---- what the decisions are made on ------------------------------------------------------------------------------ */
 
@@ -17,11 +17,19 @@ static bool reads_are_quiet(const struct drive *d, msec now)
 
 /*
  * A swap leaves no moment in which a late write would be noticed, so it never replaces a writable medium. Nor does it
- * put one in: the kernel takes `ro` in an empty drive only (fsg_store_ro() in storage_common.c).
+ * put one in: the kernel takes `ro` in an empty drive only (fsg_store_ro() in storage_common.c). Nor is it made while the
+ * host may repeat a command that was broken: it would go on in the new medium.
  */
-static bool swaps_in_place(const struct drive *d, const struct drive_op *op)
+static bool swaps_in_place(const struct drive *d, const struct drive_op *op, msec now)
 {
-    return op->rq.action == OP_INSERT && op->rq.swap_direct && d->medium.readonly && op->rq.readonly;
+    bool broken = d->broken_at && now < d->broken_at + d->policy.quarantine_for;
+    return op->rq.action == OP_INSERT && op->rq.swap_direct && d->medium.readonly && op->rq.readonly && !broken;
+}
+
+/* A swap waits for the command in flight, and if that is broken, the host repeats it in the new medium. */
+static bool in_mid_command(const struct drive *d)
+{
+    return d->evidence.known && (d->evidence.waiting_for == WAITING_HOST || d->evidence.waiting_for == WAITING_STORAGE);
 }
 
 /* ---- rungs ------------------------------------------------------------------------------------------------------- */
@@ -55,6 +63,8 @@ static void signal_thread(struct turn *t, struct drive_op *op, bool breaks)
         t->d->broken_at = t->now;
     }
     enter(t, op, PHASE_FORCING, DO_SIGNAL);
+    t->out->action.breaks = breaks;
+    reannounce_after_clearing(t, breaks ? CLEARED_BY_BREAK : CLEARED_BY_SIGNAL);
 }
 
 /*
@@ -115,6 +125,7 @@ static void take_medium(struct turn *t, struct drive_op *op)
 {
     struct drive *d = t->d;
     bool locked = op->phase == PHASE_LOCKED, retrying = locked || op->phase == PHASE_GAP;
+    bool swap = swaps_in_place(d, op, t->now);
     if (op->hurried || op->force_now) {
         if (retrying && op->force_now && t->now < op->next_at) return; /* between two tries, or two looks */
         op->force_now = true;
@@ -122,18 +133,21 @@ static void take_medium(struct turn *t, struct drive_op *op)
             force(t, op);
         else
             patience_ends(t, op); /* is it still quiet enough for the policy? */
+    } else if (drive_lock_is_lost(d) && t->now < op->patience_until) {
+        wait_in(t, op, PHASE_LOCKED, op->patience_until); /* asked, the kernel would say yes: it has forgotten the lock */
+    } else if (drive_lock_is_lost(d)) {
+        patience_ends(t, op);
     } else if (locked && t->now < op->next_at && t->now < op->patience_until) {
         return;
     } else if (locked && t->now >= op->patience_until) {
         patience_ends(t, op);
-    } else if (writes_are_quiet(d, t->now)) {
-        bool swap = swaps_in_place(d, op);
+    } else if (writes_are_quiet(d, t->now) && !(swap && in_mid_command(d))) {
         enter(t, op, swap ? PHASE_SWAPPING : PHASE_ASKING, swap ? DO_SWAP : DO_ASK);
     } else if (t->now >= op->patience_until) {
         patience_ends(t, op);
     } else {
         msec quiet_at = d->evidence.known ? d->evidence.last_write_at + d->policy.quiet : MSEC_NEVER;
-        wait_in(t, op, PHASE_QUIET, quiet_at);
+        wait_in(t, op, PHASE_QUIET, swap ? t->now + DRIVE_GAP_LOOK : quiet_at);
     }
 }
 
@@ -278,10 +292,11 @@ static void medium_taken(struct turn *t, struct drive_op *op, bool forced)
 {
     struct drive *d = t->d;
     bool raced = !op->was_readonly && t->ev->evidence.bytes_written != d->written_before;
+    bool unlocked_by_us = t->cleared >= CLEARED_BY_SIGNAL; /* by a signal for a sibling: the host may have it mounted */
     if (forced) op->facts |= FACT_FORCED;
     if (forced && op->was_locked) op->facts |= FACT_LOCK_OVERRIDDEN;
     if (raced) op->facts |= FACT_RACED_WITH_WRITE;
-    if (!op->was_readonly && (forced || raced)) {
+    if (!op->was_readonly && (forced || raced || unlocked_by_us)) {
         d->stale_host = true;
         op->facts |= FACT_STALE_HOST;
     }
@@ -299,9 +314,11 @@ static void locked(struct turn *t, struct drive_op *op)
         drive_finish_head(t, OP_CANCELLED, ERR_CANCELLED);
         return;
     }
-    if (t->d->evidence.lock != LOCK_LOCKED) t->out->changed = true;
-    t->d->evidence.lock = LOCK_LOCKED;
-    t->d->evidence.lock_seen_at = t->now;
+    if (!t->cleared) {
+        if (t->d->evidence.lock != LOCK_LOCKED) t->out->changed = true;
+        t->d->evidence.lock = LOCK_LOCKED;
+        t->d->evidence.lock_seen_at = t->now;
+    }
     wait_in(t, op, PHASE_LOCKED, t->now + (go_on ? 0 : DRIVE_ASK_EVERY));
 }
 
@@ -335,6 +352,7 @@ static void reattached(struct turn *t, struct drive_op *op, bool medium_left)
     struct drive *d = t->d;
     d->stale_host = d->quarantine = false;
     d->broken_at = 0;
+    reannounce_forget(d);
     d->empty_since = DRIVE_EMPTY_LONG_AGO;
     op->facts |= FACT_REATTACHED | (medium_left ? FACT_FORCED : 0);
     t->out->facts = op->facts;
@@ -375,6 +393,9 @@ void ladder_result(struct turn *t, enum drive_do what, bool medium_left)
         } else {
             put_medium(t, op);
         }
+    } else if (what == DO_SWAP && t->cleared == CLEARED_BY_BREAK) {
+        /* It waited for the command that was broken, which the host may repeat in the new medium: out with that. */
+        enter(t, op, PHASE_ASKING, DO_ASK);
     } else if (what == DO_REATTACH) {
         reattached(t, op, medium_left);
     } else {

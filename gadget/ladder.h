@@ -13,6 +13,7 @@ struct turn {
     const struct drive_event *ev;
     msec now;
     struct drive_output *out;
+    enum drive_clearing cleared; /* while the action was outstanding that this is the result of */
 };
 
 /* Lets the head of the queue, and those behind it as they become the head, go on until each waits for something. */

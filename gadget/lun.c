@@ -189,6 +189,19 @@ static int swap(const char *dir, const struct lun_order *o, struct engine_result
     return check_medium(dir, o, ret, ret_fd);
 }
 
+/*
+ * The same file once more: the kernel opens it anew and reports a new medium. Not into a drive that the host has emptied
+ * meanwhile, nor over a medium that somebody else put in: what is there then is told by reading back.
+ */
+static int announce(const char *dir, const struct lun_order *o, struct engine_result *ret, int *ret_fd)
+{
+    if (read_medium(dir, o, &ret->medium, ret_fd, &ret->err) < 0) return -1;
+    const struct engine_medium *m = &ret->medium;
+    if (o->image.fd < 0 || !m->present || m->device != o->image.device || m->inode != o->image.inode)
+        return err_set(&ret->err, ERR_PRECONDITION, "The medium is not in the drive any more");
+    return write_image(dir, o, ret);
+}
+
 /* ---- taking out -------------------------------------------------------------------------------------------------- */
 
 static int take_out(const char *dir, const char *attribute, const char *value, struct engine_result *ret)
@@ -251,9 +264,14 @@ static int perform(const char *dir, const struct lun_order *o, struct engine_res
 {
     if (clock_boot_ms() >= o->expires_at && o->what != DO_OBSERVE)
         return err_set(&ret->err, ERR_DRIVE_STUCK, "The drive did not answer in time, and nothing was done");
+    if (o->withdrawn) {
+        ret->outcome = OUTCOME_BUSY;
+        return err_set(&ret->err, ERR_MEDIUM_IN_USE, "The function was signalled meanwhile, so the lock says nothing");
+    }
     switch (o->what) {
     case DO_INSERT: return insert(dir, o, ret, ret_fd);
     case DO_SWAP: return swap(dir, o, ret, ret_fd);
+    case DO_ANNOUNCE: return announce(dir, o, ret, ret_fd);
     case DO_ASK: return take_out(dir, "file", "\n", ret);
     case DO_FORCE: return force(dir, o, ret);
     case DO_SIGNAL: return ask_behind_signal(dir, o, ret);

@@ -16,13 +16,14 @@ struct lun_image {          /* an image that is known to the engine: */
 };
 
 struct lun_order {
-    enum drive_do what;     /* DO_INSERT ASK FORCE SWAP OBSERVE SIGNAL (asks as long as the signal may need) */
+    enum drive_do what;     /* DO_INSERT ASK FORCE SWAP OBSERVE ANNOUNCE SIGNAL (asks as long as the signal may need) */
     enum drive_type type;
     bool readonly;          /* INSERT, SWAP */
     bool signalled;         /* SIGNAL: it was sent */
+    bool withdrawn;         /* ASK, SWAP, ANNOUNCE: a signal has cleared the lock that would have said no: busy */
     bool can_force;         /* FORCE: not switched off by configuration */
     msec expires_at;        /* boot time: from then on only observe, since the order was given up; MSEC_NEVER */
-    struct lun_image image; /* INSERT, SWAP: to put in */
+    struct lun_image image; /* INSERT, SWAP: to put in; ANNOUNCE: to put in once more */
     struct lun_image known; /* what is in, as far as the engine knows: saves asking the storage who it is */
 };
 

@@ -28,12 +28,12 @@ bool reattach_under_way(const struct daemon *d)
     return d->reattach.state != REATTACH_IDLE;
 }
 
-static int check_collateral(const struct daemon *d, size_t for_drive, struct err *e)
+static int check_collateral(const struct daemon *d, struct err *e)
 {
     for (size_t i = 0; i < d->units_len; i++) {
         const struct unit *u = &d->units[i];
         const struct drive *m = &u->machine;
-        if (i == for_drive || !m->medium.image || m->medium.readonly || !m->host_present) continue;
+        if (i == d->reattach.for_drive || !m->medium.image || m->medium.readonly || !m->host_present) continue;
         if (m->evidence.known && m->evidence.bytes_written == 0 && m->evidence.lock == LOCK_UNLOCKED) continue;
         return err_set(e, ERR_COLLATERAL_IN_USE,
                        "Drive %s holds a writable medium that the host %s; a reattach would pull it out from under the host",
@@ -120,6 +120,14 @@ static void order_gadget(struct daemon *d, enum gadget_order order, enum attachm
     FAULT_POINT("gadget.given");
 }
 
+/* Whether the gadget may be unbound now. */
+static int check(const struct daemon *d, struct err *e)
+{
+    if (d->reattach.order == REATTACH_ONLY_ATTACH) return 0;
+    if (check_threads(d, e) < 0) return -1;
+    return d->reattach.allow_collateral ? 0 : check_collateral(d, e);
+}
+
 static void unbind_or_bind(struct daemon *d)
 {
     static const enum attachment wanted[] = {[REATTACH_FULL] = ATTACHMENT_PAUSED,
@@ -128,6 +136,11 @@ static void unbind_or_bind(struct daemon *d)
                                              [REATTACH_REBUILD] = ATTACHMENT_PAUSED};
     static const enum gadget_order orders[] = {[REATTACH_FULL] = GADGET_UNBIND, [REATTACH_ONLY_DETACH] = GADGET_UNBIND,
                                                [REATTACH_ONLY_ATTACH] = GADGET_BIND, [REATTACH_REBUILD] = GADGET_REMOVE};
+    struct err e = {0};
+    if (check(d, &e) < 0) {
+        finish(d, &e);
+        return;
+    }
     d->reattach.taken_down = d->reattach.order == REATTACH_REBUILD;
     order_gadget(d, orders[d->reattach.order], wanted[d->reattach.order]);
 }
@@ -148,11 +161,10 @@ int reattach_begin(struct daemon *d, enum reattach_order order, size_t for_drive
     if (both && d->config->reattach == REATTACH_NEVER && !nobody_is_there(d))
         return err_set(e, ERR_REATTACH_NOT_ALLOWED, "The configuration says reattach = \"never\"");
     if (both && !d->link.bound) return err_set(e, ERR_GADGET_DETACHED, "The gadget is not bound to a controller");
-    if (order != REATTACH_ONLY_ATTACH) {
-        if (check_threads(d, e) < 0) return -1;
-        if (!allow_collateral && check_collateral(d, for_drive, e) < 0) return -1;
-    }
     d->reattach.order = order;
+    d->reattach.for_drive = for_drive;
+    d->reattach.allow_collateral = allow_collateral;
+    if (check(d, e) < 0) return -1;
     d->reattach.eject = eject ? for_drive : NO_DRIVE;
     d->reattach.done = done;
     d->reattach.owner = owner;

@@ -5,7 +5,8 @@
  *   IDLE -> DRAINING (no new action; those under way may end) -> UNBINDING -> HOLDING -> BINDING -> SETTLING -> IDLE
  *
  * It disturbs every function of the gadget, so it is refused while another drive has a writable medium that the host
- * wrote to or may have locked (unless allowed), and while a thread waits for its storage.
+ * wrote to or may have locked (unless allowed), and while a thread waits for its storage: both are looked at when it is
+ * asked for, and again when all is drained, for an insert may have ended meanwhile.
  */
 #pragma once
 
@@ -24,6 +25,8 @@ struct reattach {
     enum reattach_order order;
     struct loop_timer timer;
     char by[OPERATION_BY_MAX];     /* REBUILD: who ordered it, for the operations that put the media back */
+    size_t for_drive;              /* who asked; NO_DRIVE: a person */
+    bool allow_collateral;
     size_t eject;                  /* the drive to be emptied while unbound; NO_DRIVE */
     bool ejecting;                 /* that is under way */
     bool taken_down;               /* REBUILD has come so far */

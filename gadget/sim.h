@@ -16,6 +16,9 @@ struct sim_lun {
     unsigned sector;                   /* bytes: 2048 of a CD, 512 of a disk */
     struct engine_medium medium;
     bool locked;                       /* a program of the host's holds the drive open */
+    bool cleared;                      /* the kernel has forgotten that, by a signal */
+    bool changed;                      /* the kernel has yet to tell the host of another medium */
+    uint64_t believed;                 /* bytes of the medium that the host last knew of; 0: of none */
     bool reading, writing;             /* as do these, at full speed, since: */
     msec since;
     uint64_t bytes_read, bytes_written, commands;
@@ -33,6 +36,12 @@ void sim_order(struct sim_lun *l, const struct engine_order *o, const struct eng
  * "hang host|storage|off". 0, or -1 with *e. *ret_left: the medium was let go of. As eject(1) does, "eject" allows the
  * removal first, whoever has the drive open. */
 int sim_host(struct sim_lun *l, const char *verb, const char *argument, msec now, bool *ret_left, struct err *e);
+
+/* A signal to the function's thread: the kernel forgets locks, and what it has yet to tell. */
+void sim_clear(struct sim_lun *l);
+
+/* A program of the host's opens the drive and closes it again: the bytes that it finds, by the host's caches; 0: no medium. */
+uint64_t sim_host_look(struct sim_lun *l);
 
 /* The gadget was unbound: the host is gone, and its locks with it. */
 void sim_disconnect(struct sim_lun *l);

@@ -66,6 +66,9 @@ static json_t *drive_json(struct daemon *d, const struct unit *u)
     json_put_flag(drive, "stale_host", u->machine.stale_host);
     json_put_int(drive, "quarantine_until", u->machine.quarantine ? u->machine.quarantine_until : 0);
     json_put_int(drive, "broken_at", u->machine.broken_at);
+    json_put_int(drive, "cleared", u->machine.cleared);
+    json_put_flag(drive, "lock_lost", u->machine.lock_lost);
+    json_put_flag(drive, "unannounced", u->machine.unannounced);
     /* Until the kernel was seen, what an earlier process was doing is what its state may come from. */
     json_put_int(drive, "doing", u->machine.observed ? u->machine.outstanding : u->resumed_doing);
     /* So that the host's patience is known after a restart, too. Only of a stall that lasts: the others change all the time. */
@@ -188,8 +191,13 @@ static void load_drive(struct daemon *d, struct unit *u, const json_t *drive)
 {
     drive_restore(&u->machine, json_flag(drive, "stale_host"), json_int(drive, "quarantine_until", 0),
                   (uint64_t)json_int(drive, "generation", 0), json_int(drive, "broken_at", 0));
+    int64_t cleared = json_int(drive, "cleared", CLEARED_NOT);
+    bool known = cleared > CLEARED_NOT && cleared <= CLEARED_BY_BREAK;
+    u->machine.cleared = known ? (enum drive_clearing)cleared : CLEARED_NOT;
+    u->machine.lock_lost = json_flag(drive, "lock_lost");
+    u->machine.unannounced = json_flag(drive, "unannounced");
     int64_t doing = json_int(drive, "doing", DO_NOTHING);
-    u->resumed_doing = doing > DO_NOTHING && doing <= DO_SIGNAL /* the last */ ? (enum drive_do)doing : DO_NOTHING;
+    u->resumed_doing = doing > DO_NOTHING && doing <= DO_ANNOUNCE /* the last */ ? (enum drive_do)doing : DO_NOTHING;
     const json_t *medium = json_object_get(drive, "medium"), *op;
     u->stall.since = json_int(drive, "stalled_since", 0);
     u->stall.bytes = (uint64_t)json_int(drive, "stalled_bytes", 0);

@@ -262,6 +262,7 @@ json_t *view_drive(struct daemon *d, size_t drive, msec now)
     json_put(o, "queue", queue);
     json_put_time(o, "quarantine_until", m->quarantine ? to_real(m->quarantine_until) : 0);
     json_put_flag(o, "stale_host", m->stale_host);
+    json_put_flag(o, "unannounced", m->unannounced);
     json_put_text(o, "stuck", m->stuck ? stuck : NULL);
     json_put(o, "stall", view_stall(d, u, now));
     json_put(o, "storage_cut", view_cut(u));
@@ -304,6 +305,9 @@ static void explain_in_use(const struct unit *u, const struct operation *op, cha
     double patience = (double)op->rq.patience / 1000;
     if (ev->lock == LOCK_LOCKED)
         snprintf(ret, size, "The host keeps the medium in %s locked; asked for %g s", u->config->name, patience);
+    else if (drive_lock_is_lost(&u->machine))
+        snprintf(ret, size, "The host may have %s in use: a signal to its function cleared the lock, and nobody can see "
+                 "whether it was held", u->config->name);
     else if (!ev->known)
         snprintf(ret, size, "What the host does with %s cannot be seen, so a writable medium was not taken; waited %g s",
                  u->config->name, patience);

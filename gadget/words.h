@@ -37,7 +37,8 @@
 /* Rungs of the ladder and the other things that are done to the kernel; the steps of an operation name them. */
 #define DO_TABLE(X)                                                                                               \
     X(DO_NOTHING, "nothing") X(DO_OPEN, "open") X(DO_INSERT, "insert") X(DO_ASK, "ask") X(DO_FORCE, "force")      \
-    X(DO_SWAP, "swap") X(DO_OBSERVE, "observe") X(DO_REATTACH, "reattach") X(DO_SYNC, "sync") X(DO_SIGNAL, "signal")
+    X(DO_SWAP, "swap") X(DO_OBSERVE, "observe") X(DO_REATTACH, "reattach") X(DO_SYNC, "sync") X(DO_SIGNAL, "signal")     \
+    X(DO_ANNOUNCE, "announce")
 /* Whom a step touches besides the drive that it is for. */
 #define COLLATERAL_TABLE(X)                                                                                       \
     X(COLLATERAL_NONE, "none") X(COLLATERAL_FUNCTION, "function") X(COLLATERAL_GADGET, "gadget")

@@ -345,6 +345,11 @@ void worker_cancel(struct worker *w, bool (*which)(const struct worker_job *job,
     }
 }
 
+void worker_each_queued(struct worker *w, void (*each)(struct worker_job *job))
+{
+    for (struct worker_job *job = w->queue; job; job = job->next) each(job);
+}
+
 pid_t worker_pid(const struct worker *w)
 {
     return w->current ? w->current->pid : 0;

@@ -74,6 +74,9 @@ void worker_submit(struct worker *w, struct worker_job *job);
 /* Ends those queued jobs for which `which` says true. */
 void worker_cancel(struct worker *w, bool (*which)(const struct worker_job *job, const void *arg), const void *arg);
 
+/* Shows the jobs that are queued: their requests have not been sent, and may still be changed. */
+void worker_each_queued(struct worker *w, void (*each)(struct worker_job *job));
+
 /* 0 while there is none. */
 pid_t worker_pid(const struct worker *w);
 

@@ -141,6 +141,9 @@ export function warnings(drive, now) {
     if (drive.stale_host)
         list.push({ tone: 'warn', text: 'A writable medium was taken out by force, and the host may still hold data for it. '
             + 'Until the host has seen a reattach, only read-only media are safe here.' });
+    if (drive.unannounced)
+        list.push({ tone: 'warn', text: 'The host may not have noticed this medium, and show an older one: an interruption on its '
+            + 'USB function cleared the report.' });
     if (drive.state === 'detached')
         list.push({ tone: 'warn', text: 'The USB device is not attached, so no host can see this drive.' });
     return list;

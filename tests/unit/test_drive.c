@@ -14,6 +14,8 @@
  *   writes, reads             the host does; "unseen" and "seen": its counters cannot be read, and can again
  *   leaves                    the host ejects, and the kernel lets go of the image
  *   patience-until MS        the storage must be cut so long from now, or the host loses patience; the thread waits for it
+ *   cleared, cleared-by-break, cleared-by-host   its function was signalled for a sibling, or reset by the host
+ *   polls                     the host has looked at its drives since the medium went in
  *   unbound, bound, reenumerated, held, accept-stale, quarantine MS
  *   look                      nothing; tells how the drive looks
  *
@@ -125,7 +127,7 @@ static const struct scenario scenarios[] = {
     {"a reattach ends both", "2 rw signal",
      {{"eject 1 forced", "force"}, {"stops", "-"}, {"+1500", "BREAK"}, {"ok", "sync"}, {"ok", "done 1 forced stale broke"},
       {"reenumerated", "-"}, {"look", "empty"}}},
-    {"the operator breaks what waits for the host", "1 ro signal", {{"stops", "-"}, {"break", "BREAK"}, {"look", "loaded"}}},
+    {"the operator breaks what waits for the host", "1 ro signal", {{"stops", "-"}, {"break", "BREAK"}, {"look", "loaded unannounced"}}},
     {"and nothing else", "1 ro signal", {{"break", "-"}, {"storage-stops", "-"}, {"break", "-"}}},
 
     /* ---- rung 3: cut the storage ---- */
@@ -157,6 +159,50 @@ static const struct scenario scenarios[] = {
     {"another medium has another storage", "1 ro may-cut",
      {{"storage-stops", "-"}, {"break", "CUT"}, {"goes-on", "-"}, {"eject 1", "ask"}, {"ok", "done 1 cut"}, {"insert 2 3 ro", "open"},
       {"ok", "-"}, {"+3000", "insert"}, {"ok", "done 2"}, {"storage-stops", "-"}, {"break", "CUT"}}},
+
+    /* ---- a signal that was for a sibling ---- */
+    {"a medium that the host may not have noticed is announced again", "1 ro",
+     {{"cleared", "-"}, {"look", "loaded unannounced"}, {"+99", "-"}, {"+1", "announce"}, {"ok", "-"}, {"look", "loaded"}, {"+9999", "-"}}},
+    {"not where the host was seen to poll", "1 ro", {{"polls", "-"}, {"cleared", "-"}, {"look", "loaded"}, {"+1000", "-"}}},
+    {"nor what was written to: the host may have more to write", "2 rw",
+     {{"writes", "-"}, {"cleared", "-"}, {"+5000", "-"}, {"look", "loaded unannounced"}}},
+    {"also when it is written to meanwhile", "2 rw", {{"cleared", "-"}, {"writes", "-"}, {"+100", "-"}, {"look", "loaded unannounced"}}},
+    {"what the host has locked again is tried a few times", "1 ro",
+     {{"cleared", "-"}, {"+100", "announce"}, {"busy", "-"}, {"look", "loaded unannounced locked"}, {"+499", "-"}, {"+1", "announce"},
+      {"busy", "-"}, {"+500", "announce"}, {"busy", "-"}, {"+500", "announce"}, {"busy", "-"}, {"+500", "announce"}, {"busy", "-"},
+      {"+500", "-"}, {"look", "loaded unannounced locked"}}},
+    {"an operation that waits comes first", "1 ro",
+     {{"eject 1 patience=600", "ask"}, {"busy", "-"}, {"cleared", "-"}, {"+499", "-"}, {"+1", "ask"}, {"busy", "-"},
+      {"+100", "failed 1 medium_in_use"}, {"+0", "announce"}}},
+    {"one that is asked for meanwhile waits", "1 ro",
+     {{"cleared", "-"}, {"+100", "announce"}, {"eject 1", "-"}, {"ok", "ask"}, {"ok", "done 1"}}},
+    {"a swap that was under way may have been before the signal", "1 ro",
+     {{"insert 1 3 ro swap", "open"}, {"ok", "swap"}, {"cleared", "-"}, {"ok", "done 1"}, {"look", "loaded unannounced"}, {"+100", "announce"}}},
+    {"so may an announcement", "1 ro",
+     {{"cleared", "-"}, {"+100", "announce"}, {"cleared", "-"}, {"ok", "-"}, {"look", "loaded unannounced"}, {"+100", "announce"}}},
+    {"a host that ejects needs no announcement", "1 ro",
+     {{"cleared", "-"}, {"+100", "announce"}, {"leaves", "-"}, {"ok", "host-ejected observe"}, {"ok", "-"}, {"look", "empty"}}},
+    {"a writable medium whose lock was cleared is not asked for", "2 rw",
+     {{"writes", "-"}, {"cleared", "-"}, {"+5000", "-"}, {"eject 1 patience=3000", "-"}, {"+2999", "-"}, {"+1", "failed 1 medium_in_use"},
+      {"eject 2 patience=1000 then-force", "-"}, {"+1000", "force"}, {"ok", "sync"}, {"ok", "done 2 forced stale"}}},
+    {"nor was it given, when it had just been asked for", "2 rw",
+     {{"eject 1", "ask"}, {"cleared", "-"}, {"ok", "sync"}, {"ok", "done 1 stale"}, {"look", "empty stale"}}},
+    {"until it was announced again", "2 rw", {{"cleared", "-"}, {"+100", "announce"}, {"ok", "-"}, {"eject 1", "ask"}}},
+    {"or the host is seen to lock it", "2 rw", {{"cleared", "-"}, {"+100", "announce"}, {"busy", "-"}, {"eject 1", "ask"}}},
+    {"a host locks again by itself after a reset of its own", "2 rw", {{"cleared-by-host", "-"}, {"eject 1", "ask"}}},
+    {"the command that was broken may have been this drive's", "1 ro",
+     {{"cleared-by-break", "-"}, {"eject 1", "ask"}, {"ok", "done 1"}, {"look", "quarantine"}}},
+    {"so it is not swapped in place", "1 ro signal",
+     {{"stops", "-"}, {"break", "BREAK"}, {"insert 1 3 ro swap patience=1000", "open"}, {"ok", "ask"}, {"ok", "-"}, {"look", "quarantine"},
+      {"+1000", "failed 1 quarantine"}}},
+
+    {"nor is it while the host is in the middle of a command", "1 ro",
+     {{"stops", "-"}, {"insert 1 3 ro swap patience=1000", "open"}, {"ok", "-"}, {"+20", "-"}, {"goes-on", "swap"}, {"ok", "done 1"}}},
+    {"not even when patience ends", "1 ro",
+     {{"stops", "-"}, {"insert 1 3 ro swap patience=1000", "open"}, {"ok", "-"}, {"+1000", "failed 1 medium_in_use"}}},
+    {"a swap that was broken into is taken back", "1 ro",
+     {{"insert 1 3 ro swap patience=9000", "open"}, {"ok", "swap"}, {"cleared-by-break", "-"}, {"ok", "ask"}, {"ok", "-"},
+      {"look", "quarantine"}, {"+9000", "failed 1 quarantine"}}},
 
     /* ---- without forced_eject ---- */
     {"a medium that is not locked needs no force", "1 ro no-force signal", {{"eject 1 forced", "ask"}, {"ok", "done 1 forced"}}},
@@ -423,6 +469,7 @@ static void host_does(struct bench *b, const struct words *w)
     if (has(w, "storage-stops")) b->seen.waiting_for = WAITING_STORAGE;
     if (has(w, "goes-on")) b->seen.waiting_for = WAITING_NOTHING, b->seen.cut_at = 0;
     if (has(w, "patience-until")) b->seen.waiting_for = WAITING_STORAGE, b->seen.cut_at = b->now + atoll(w->word[1]);
+    if (has(w, "polls")) b->seen.noticed = true;
     if (has(w, "leaves")) b->kernel = (struct drive_medium){0};
     if (w->word[0][0] == '+') b->now += atoll(w->word[0] + 1);
 }
@@ -440,7 +487,8 @@ static struct drive_event event_of(struct bench *b, const struct words *w)
         {"accept-stale", DRIVE_ACCEPT_STALE}, {"writes", DRIVE_EVIDENCE}, {"reads", DRIVE_EVIDENCE}, {"seen", DRIVE_EVIDENCE},
         {"unseen", DRIVE_EVIDENCE}, {"stops", DRIVE_EVIDENCE}, {"storage-stops", DRIVE_EVIDENCE}, {"goes-on", DRIVE_EVIDENCE},
         {"patience-until", DRIVE_EVIDENCE},
-        {"break", DRIVE_BREAK},
+        {"break", DRIVE_BREAK}, {"cleared", DRIVE_CLEARED}, {"cleared-by-break", DRIVE_CLEARED}, {"cleared-by-host", DRIVE_CLEARED},
+        {"polls", DRIVE_EVIDENCE},
     };
     struct drive_event ev = {.kind = DRIVE_EVIDENCE, .attached = !has(w, "unbound"), .host_present = !has(w, "unbound")};
     size_t i = 0;
@@ -453,6 +501,8 @@ static struct drive_event event_of(struct bench *b, const struct words *w)
     ev.evidence = b->seen;
     if (ev.kind == DRIVE_REQUEST) read_request(w, &ev.request);
     if (ev.kind == DRIVE_RESULT) read_result(b, w, &ev.result);
+    if (ev.kind == DRIVE_CLEARED)
+        ev.cleared = has(w, "cleared") ? CLEARED_BY_SIGNAL : has(w, "cleared-by-break") ? CLEARED_BY_BREAK : CLEARED_BY_HOST;
     if (ev.kind == DRIVE_CANCEL || ev.kind == DRIVE_HURRY) ev.op = (op_key)atoi(w->word[1]);
     return ev;
 }
@@ -503,6 +553,7 @@ static void look(const struct drive *d, char *text, size_t size)
     text[0] = '\0';
     say(text, size, "%s", drive_state_names[drive_state(d)]);
     if (d->stale_host) say(text, size, "stale");
+    if (d->unannounced) say(text, size, "unannounced");
     if (d->medium.image && d->evidence.lock == LOCK_LOCKED) say(text, size, "locked");
 }
 
@@ -531,7 +582,8 @@ static void check_forecast(const struct forecast *f, const struct bench *b, cons
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
         if (all[i].step == due && !all[i].seen) fail_msg("it was said that it would %s, and it does not", next_step_names[due]);
     }
-    bool quiet = did == DO_NOTHING && !out->finished_len && !out->break_io && (!out->cut || !b->d.queue_len);
+    bool quiet = (did == DO_NOTHING || did == DO_ANNOUNCE) && !out->finished_len && !out->break_io &&
+                 (!out->cut || !b->d.queue_len);
     bool chance = f->next != NEXT_NOTHING && f->at == MSEC_NEVER; /* its moment may have come */
     if (due == NEXT_NOTHING && !quiet && !chance) fail_msg("nothing was said of %s", drive_do_names[did]);
 }
@@ -545,7 +597,8 @@ static void step(struct bench *b, const struct words *w, char *text, size_t size
     drive_step(&b->d, &ev, b->now, &out);
     if (out.action.what != DO_NOTHING) b->action = out.action;
     if (ev.kind == DRIVE_HELD) b->action = (struct drive_action){.what = DO_OBSERVE, .ticket = b->d.ticket};
-    if (b->d.generation != generation) b->seen.bytes_read = b->seen.bytes_written = 0, b->seen.last_read_at = b->seen.last_write_at = 0;
+    if (b->d.generation != generation) /* another medium: nothing was seen of it yet */
+        b->seen = (struct drive_evidence){.known = b->seen.known, .waiting_for = b->seen.waiting_for};
     tell(&out, text, size);
     if (w->word[0][0] == '+') check_forecast(&f, b, &out);
     const char *broken = drive_check(&b->d);

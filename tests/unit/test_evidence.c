@@ -145,6 +145,36 @@ static void polling_is_known_after_a_while(void **state attr_unused)
     assert_int_equal(evidence_polling(&ev, 17000), 0);
 }
 
+static void polls_since_the_medium_went_in_are_counted(void **state attr_unused)
+{
+    at(1000);
+    for (int i = 1; i <= EVIDENCE_NOTICED; i++) {
+        assert_false(evidence_view(&ev, &seen).noticed);
+        seen.commands++;
+        at(1000 + 2000 * i);
+    }
+    assert_true(evidence_view(&ev, &seen).noticed);
+    evidence_mark(&ev);
+    evidence_restart(&ev, 9000);
+    assert_false(evidence_view(&ev, &seen).noticed);
+}
+
+/* They may be those of another drive in the function, or of one look. */
+static void commands_with_bytes_and_close_together_are_no_polls(void **state attr_unused)
+{
+    at(1000);
+    for (int i = 1; i <= 2 * EVIDENCE_NOTICED; i++) {
+        seen.commands++;
+        seen.bytes_read++;
+        at(1000 + 1000 * i);
+    }
+    for (int i = 1; i <= 10 * EVIDENCE_NOTICED; i++) {
+        seen.commands++;
+        at(9000 + 10 * i);
+    }
+    assert_false(evidence_view(&ev, &seen).noticed);
+}
+
 #define TEST(f) cmocka_unit_test_setup(f, fresh)
 
 int main(void)
@@ -158,6 +188,8 @@ int main(void)
         TEST(a_restored_base_counts_on),
         TEST(others_in_the_function_are_told),
         TEST(polling_is_known_after_a_while),
+        TEST(polls_since_the_medium_went_in_are_counted),
+        TEST(commands_with_bytes_and_close_together_are_no_polls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,7 +77,7 @@ static void perform(struct test *t, enum drive_do what, enum drive_type type, bo
     struct lun_order o = {
         .what = what, .type = type, .readonly = readonly, .can_force = true, .expires_at = MSEC_NEVER, .known.fd = -1};
     o.image = (struct lun_image){t->image, t->known.device, t->known.inode, t->known.size};
-    if (what != DO_INSERT && what != DO_SWAP) o.image.fd = -1;
+    if (what != DO_INSERT && what != DO_SWAP && what != DO_ANNOUNCE) o.image.fd = -1;
     if (t->ret_fd >= 0) close(t->ret_fd);
     t->r = (struct engine_result){0};
     lun_perform(t->dir, &o, &t->r, &t->ret_fd);
@@ -207,6 +207,49 @@ static void swap_keeps_the_way_of_writing(void **state)
     assert_int_equal(t->r.medium.inode, t->known.inode);
 }
 
+static void announce_puts_the_same_medium_in_once_more(void **state)
+{
+    struct test *t = *state;
+    char expected[64];
+    put(t, "file", path_of(t, "image"));
+    put(t, "ro", "1\n");
+    perform(t, DO_ANNOUNCE, DRIVE_DISK, true);
+    assert_int_equal(t->r.outcome, OUTCOME_OK);
+    snprintf(expected, sizeof expected, "/proc/self/fd/%d", t->image);
+    assert_shows(t, "file", expected);
+    assert_shows(t, "cdrom", "0\n"); /* untouched, as in any drive with a medium */
+    assert_int_equal(t->r.medium.inode, t->known.inode);
+}
+
+static void announce_puts_nothing_in_anew(void **state)
+{
+    struct test *t = *state;
+    perform(t, DO_ANNOUNCE, DRIVE_DISK, true);
+    assert_failed(t, ERR_PRECONDITION);
+    assert_shows(t, "file", "");
+    put(t, "other", "");
+    put(t, "file", path_of(t, "other"));
+    perform(t, DO_ANNOUNCE, DRIVE_DISK, true);
+    assert_failed(t, ERR_PRECONDITION);
+    assert_shows(t, "file", path_of(t, "other"));
+}
+
+static void what_was_withdrawn_is_not_asked(void **state)
+{
+    struct test *t = *state;
+    static const enum drive_do all[] = {DO_ASK, DO_SWAP, DO_ANNOUNCE};
+    put(t, "file", path_of(t, "image"));
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        struct lun_order o = {.what = all[i], .type = DRIVE_DISK, .expires_at = MSEC_NEVER, .withdrawn = true, .known.fd = -1,
+                              .image = {t->image, t->known.device, t->known.inode, t->known.size}};
+        if (t->ret_fd >= 0) close(t->ret_fd);
+        lun_perform(t->dir, &o, &t->r, &t->ret_fd);
+        assert_int_equal(t->r.outcome, OUTCOME_BUSY);
+        assert_true(t->r.medium_known && t->r.medium.present);
+        assert_shows(t, "file", path_of(t, "image"));
+    }
+}
+
 static void what_was_given_up_is_not_done(void **state)
 {
     struct test *t = *state;
@@ -310,6 +353,9 @@ int main(void)
         TEST(ask_writes_a_newline),
         TEST(force_needs_the_attribute),
         TEST(swap_keeps_the_way_of_writing),
+        TEST(announce_puts_the_same_medium_in_once_more),
+        TEST(announce_puts_nothing_in_anew),
+        TEST(what_was_withdrawn_is_not_asked),
         TEST(what_was_given_up_is_not_done),
         TEST(observe_knows_deleted_images),
         TEST(a_known_image_is_not_looked_at),

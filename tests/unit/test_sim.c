@@ -210,6 +210,34 @@ static void the_host_sees_whole_sectors(void **state attr_unused)
 
 #define TEST(f) cmocka_unit_test_setup(f, fresh)
 
+static void the_host_is_told_of_another_medium(void **state attr_unused)
+{
+    insert(&disk);
+    assert_int_equal(sim_host_look(&lun), disk.size / 512 * 512);
+    assert_int_equal(order(DO_SWAP, false, &(struct engine_medium){.size = 4096}).outcome, OUTCOME_OK);
+    assert_int_equal(sim_host_look(&lun), 4096);
+    order(DO_ASK, false, &cd);
+    assert_int_equal(sim_host_look(&lun), 0);
+}
+
+static void a_signal_makes_the_kernel_forget_locks_and_reports(void **state attr_unused)
+{
+    insert(&disk);
+    assert_int_equal(sim_host_look(&lun), disk.size / 512 * 512);
+    order(DO_SWAP, false, &(struct engine_medium){.size = 4096});
+    sim_clear(&lun);
+    assert_int_equal(sim_host_look(&lun), disk.size / 512 * 512); /* it keeps what it knew */
+    assert_int_equal(order(DO_ANNOUNCE, false, &disk).outcome, OUTCOME_OK);
+    assert_int_equal(lun.medium.size, 4096);
+    assert_int_equal(sim_host_look(&lun), 4096);
+    assert_int_equal(host("lock", ""), 0);
+    assert_int_equal(order(DO_ANNOUNCE, false, &disk).outcome, OUTCOME_BUSY);
+    sim_clear(&lun);
+    assert_int_equal(order(DO_ASK, false, &disk).outcome, OUTCOME_OK);
+    assert_int_equal(order(DO_ANNOUNCE, false, &disk).outcome, OUTCOME_ERROR);
+    assert_false(lun.medium.present);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -227,6 +255,8 @@ int main(void)
         TEST(what_a_host_cannot_do_is_refused),
         TEST(a_host_that_is_gone_holds_nothing),
         TEST(the_host_sees_whole_sectors),
+        TEST(the_host_is_told_of_another_medium),
+        TEST(a_signal_makes_the_kernel_forget_locks_and_reports),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,7 +29,7 @@ static void an_empty_drive(void **state attr_unused)
     cleanup_json json_t *o = seen(CD0);
     static const char *const members[][2] = {
         {"name", "\"cd0\""}, {"label", "\"CD-ROM cd0\""}, {"type", "\"cdrom\""}, {"state", "\"empty\""}, {"medium", "null"},
-        {"operation", "null"}, {"queue", "[]"}, {"quarantine_until", "null"}, {"stale_host", "false"}, {"stuck", "null"},
+        {"operation", "null"}, {"queue", "[]"}, {"quarantine_until", "null"}, {"stale_host", "false"}, {"unannounced", "false"}, {"stuck", "null"},
         {"host.link", "\"configured\""}, {"host.speed", "\"high-speed\""}, {"evidence.lock", "\"unknown\""},
         {"evidence.last_read_at", "null"}, {"capabilities.forced_eject", "true"}, {"capabilities.max_cdrom_bytes", "2359293952"},
     };

@@ -333,6 +333,24 @@ static void queued_jobs_can_be_cancelled(void **state)
     for (int i = 3; i < 6; i++) assert_int_equal(t->outcomes[i].number, 2 * (i - 2));
 }
 
+static void double_more(struct worker_job *job)
+{
+    ((struct ask_job *)job)->request.number += 10;
+}
+
+static void queued_jobs_can_be_changed(void **state)
+{
+    struct test *t = *state;
+    make_worker(t, true, 0);
+    submit(t, ASK_DOUBLE, 1, -1, -1);
+    submit(t, ASK_DOUBLE, 2, -1, -1);
+    worker_each_queued(t->worker, double_more); /* none has started before the process is ready */
+    submit(t, ASK_DOUBLE, 3, -1, -1);
+    run_until(t, 3);
+    static const int doubled[] = {22, 24, 6};
+    for (int i = 0; i < 3; i++) assert_int_equal(t->outcomes[i].number, doubled[i]);
+}
+
 /* Somebody else who has the lock, until he is killed. */
 static pid_t hold_lock(const char *path)
 {
@@ -453,6 +471,7 @@ int main(void)
         TEST(a_worker_that_may_be_is_replaced),
         TEST(hanging_ones_do_not_pile_up),
         TEST(queued_jobs_can_be_cancelled),
+        TEST(queued_jobs_can_be_changed),
         TEST(a_lock_that_is_held_is_told),
         TEST(a_lock_that_comes_free_soon_is_not_told),
         TEST(a_worker_dies_with_its_parent),

@@ -101,6 +101,7 @@ test('warnings', () => {
     assert.match(texts(words.warnings({ ...DRIVE, quarantine_until: at(42) }, NOW))[0], /another 42 s/);
     assert.match(texts(words.warnings({ ...DRIVE, stuck: 'It waits for storage' }, NOW))[0], /^Stuck\. It waits for storage\./);
     assert.match(texts(words.warnings({ ...STICK, stale_host: true }, NOW))[0], /read-only media are safe/);
+    assert.match(texts(words.warnings({ ...STICK, unannounced: true }, NOW))[0], /may not have noticed/);
 });
 
 test('what waits, and for how long', () => {
