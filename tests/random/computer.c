@@ -225,7 +225,7 @@ void computer_act(void *owner)
     static const struct weighted table[] = {
         {34, read_burst, "reading"}, {10, hold, "holding it open"}, {20, write_direct, "writing"},
         {12, write_cached, "writing through the cache"}, {8, lock_door, "locking"}, {8, unlock_door, "unlocking"},
-        {7, eject, "ejecting"}, {1, stop_in_the_middle, "stopping"},
+        {7, eject, "ejecting"}, {2, stop_in_the_middle, "stopping"},
     };
     struct actor *a = owner;
     while (may_act()) {

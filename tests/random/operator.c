@@ -31,6 +31,8 @@ static void compare_now(const struct actor *a, int status, const json_t *answer,
     if (status == 423 && shown < 0) disagree("%s: an eject says medium_in_use, and the kernel shows nothing", name_of(a));
 }
 
+static void change_last(struct actor *a, const char *method, const char *tail);
+
 static void request(struct actor *a, const char *method, const char *path, const char *body)
 {
     bool wait = dice_percent(&a->dice, 60);
@@ -44,6 +46,11 @@ static void request(struct actor *a, const char *method, const char *path, const
         disagree("%s: %s %s %s answers %d %s: %s", name_of(a), method, path, body ? body : "", status, code,
                  client_text(answer, "detail"));
     if (!wait && *id) snprintf(last_operation, sizeof last_operation, "%s", id);
+    if (!wait && *id && dice_percent(&a->dice, 30)) { /* while it is in the middle of something */
+        nap(&a->dice, 300);
+        bool cancel = dice_percent(&a->dice, 50);
+        change_last(a, cancel ? "DELETE" : "POST", cancel ? "" : "/force");
+    }
     bool finished = wait && (status == 200 || status == 423); /* and so all before it */
     if (finished) compare_now(a, status, answer, ejects, restarted);
     if (status == -1 || status == 503) nap(&a->dice, 400); /* a service is down: that it says so needs no more than one asking */
@@ -133,7 +140,7 @@ static void look(void *owner)
 void operator_act(void *owner)
 {
     static const struct weighted table[] = {{40, insert, "insert"}, {36, eject, "eject"}, {7, cancel, "cancel"},
-                                            {7, hurry, "force"},    {1, break_io, "break-io"}, {9, look, "look"}};
+                                            {7, hurry, "force"},    {2, break_io, "break-io"}, {9, look, "look"}};
     struct actor *a = owner;
     while (may_act()) {
         const struct weighted *w = dice_choose(&a->dice, table, ARRAY_LEN(table));

@@ -67,7 +67,7 @@ put_old() { # DRIVE: the host sees it, whoever had been robbed before
 take() { # NUMBER DRIVE: by hand, the new image goes in behind it
     take_dir=$(lun "$2")
     case $way in
-    trayd) eject_by_trayd "$2" ;;
+    trayd) eject_by_trayd "$2" '"allow_collateral": true' ;; # without forced_eject it may be a reattach, and the others are loaded
     bare) eject_tool bare "$take_dir" "$images/new-$2.img" >$took ;;
     signal) eject_tool signal "$take_dir" "$(thread $(($1 % functions + 2)))" $tries "$images/new-$2.img" >$took ;;
     esac
@@ -129,6 +129,9 @@ mount_one() {
 }
 put_new_one() { put_new "$2"; }
 
+# How often the host's kernel looks for dirty pages that are old enough (30 s) to be written, in 1/100 s; 0: not at all.
+write_back() { echo "$1" >/proc/sys/vm/dirty_writeback_centisecs; }
+
 search() { # NUMBER DRIVE LOAD
     load_end "$2"
     mv "$took.$2" $took
@@ -146,9 +149,11 @@ while [ $batch -lt "$batches" ]; do
     batch=$((batch + 1))
     for_each prepare
     for_each swap_writer writer
+    write_back 0 # on a slow machine the first would be written out before the last is mounted
     for_each mount_one mounted
     for_each take mounted
     for_each put_new_one mounted
+    write_back 500
     sleep $look_after
     for_each search
     clear_all
