@@ -133,6 +133,12 @@ static void on_store(void *owner, const json_t *store)
     events_publish(a->events, "store", store);
 }
 
+static void on_transfer(void *owner, const json_t *transfer)
+{
+    const struct api *a = owner;
+    events_publish(a->events, "transfer", transfer);
+}
+
 static const char *store_or_default(const struct api *a, const char *store)
 {
     return store && store[0] ? store : a->default_store;
@@ -222,12 +228,14 @@ struct api *api_new(const char *gadget_socket, struct library *lib, const struct
     library_set_usage(lib, &(struct library_usage){a, image_in_use});
     library_set_listener(lib, on_image, a);
     if (library_observe(lib, on_store, a, e) < 0) log_warning("%s; changes from elsewhere show when somebody looks", e->text);
+    transfers_set_listener(library_transfers(lib), on_transfer, a);
     return a;
 }
 
 void api_stop(struct api *a)
 {
     events_stop(a->events);
+    transfers_stop(library_transfers(a->library));
     gadget_client_stop(a->gadget);
 }
 
@@ -236,6 +244,7 @@ void api_free(struct api *a)
     if (!a) return;
     if (a->library) {
         library_observe(a->library, NULL, NULL, NULL);
+        transfers_set_listener(library_transfers(a->library), NULL, NULL);
         library_set_listener(a->library, NULL, NULL);
         library_set_usage(a->library, &(struct library_usage){0});
     }

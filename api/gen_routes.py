@@ -17,6 +17,7 @@ ROLES = ("anybody", "viewer", "operator", "admin")
 TYPES = {"string", "integer", "number", "boolean", "object", "array", "null"}
 OPERATION_KEYS = {"operationId", "x-role", "x-body-max", "x-audit", "tags", "summary", "description", "parameters",
                   "requestBody", "responses"}
+STREAMS = {"application/octet-stream", "application/offset+octet-stream"}
 PARAMS_MAX = 4       # API_PARAMS_MAX in http.h
 QUERY_MAX = 16       # API_QUERY_MAX in http.h
 BODY_MAX = 64 << 10  # jansson needs up to 79 bytes of memory for a byte of JSON
@@ -133,17 +134,17 @@ class Route:
             need(re.fullmatch(r"[a-z0-9_]+", name), self.place, f"query parameter {name!r} is not a plain word")
 
     def read_body(self, document, operation):
-        self.body, self.body_max = "NONE", 0
+        self.body, self.body_max, self.optional = "NONE", 0, False
         limit = operation.get("x-body-max")
         if "requestBody" not in operation:
             need(limit is None, self.place, "x-body-max without a body")
             return
         content = operation["requestBody"].get("content", {})
-        need(list(content) in (["application/json"], ["application/octet-stream"]), self.place,
-             "the body must be application/json or application/octet-stream")
-        if "application/octet-stream" in content:
+        need(list(content) == ["application/json"] or len(content) == 1 and content.keys() <= STREAMS, self.place,
+             f"the body must be application/json or one of {', '.join(sorted(STREAMS))}")
+        if content.keys() <= STREAMS:
             need(limit is None, self.place, "x-body-max applies to JSON only")
-            self.body = "STREAM"
+            self.body, self.optional = "STREAM", operation["requestBody"].get("required") is not True
             return
         schema = document.resolve(content["application/json"].get("schema", {}), self.place)
         need(schema.get("type") == "object" and schema.get("additionalProperties") is False, self.place,
@@ -178,6 +179,7 @@ class Route:
                    f"     .changes = {str(self.changes).lower()},\n"
                    f"     .body = API_BODY_{self.body},\n"
                    f"     .body_max = {self.body_max},\n"
+                   f"     .body_optional = {str(self.optional).lower()},\n"
                    f"     .query = {query},\n"
                    f"     .{handler} = api_{self.name}}},")
 

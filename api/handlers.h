@@ -25,6 +25,13 @@ extern api_handler api_list_images, api_get_image, api_delete_image;
 extern api_handler api_get_image_content, api_head_image_content;
 extern api_opener api_put_image;
 
+/* uploads.c */
+extern api_handler api_describe_uploads, api_look_at_upload, api_delete_upload;
+extern api_opener api_create_upload, api_continue_upload;
+
+/* transfers.c */
+extern api_handler api_list_transfers, api_get_transfer, api_cancel_transfer;
+
 /* stores.c */
 extern api_handler api_list_stores, api_get_store, api_rescan_store;
 

@@ -34,6 +34,9 @@ struct api_request {
     int64_t content_length;                   /* -1: chunked, or no body */
     const char *user;                         /* who; "local" until there are users */
     const char *peer;                         /* address, for the audit */
+    /* Ends the wait for the next bytes of an API_BODY_STREAM with *e as the answer. From any thread, while the sink
+     * has not been finished or aborted; neither waits nor calls back. A sink that is called all the same must fail. */
+    void (*interrupt)(void *transport, const struct err *e);
 };
 
 /* A source of bytes with no end, for server-sent events. `read` blocks up to ~1 s, returns bytes, 0 for "nothing
@@ -79,6 +82,7 @@ struct api_route {
     bool changes;                             /* something: its requests are in the audit log */
     enum api_body body;
     size_t body_max;                          /* bytes, of API_BODY_JSON */
+    bool body_optional;                       /* API_BODY_STREAM: a request without a body is good as well */
     const char *const *query;                 /* NULL-terminated names */
     api_handler *handle;                      /* API_BODY_NONE and _JSON */
     api_opener *open;                         /* API_BODY_STREAM */

@@ -107,6 +107,9 @@ static int read_request(struct api *a, const struct api_request *rq, struct libr
     struct etag_list list;
     const char *if_none_match = rq->header(rq, "If-None-Match");
     up->name = rq->params[0];
+    up->user = rq->user;
+    up->peer = rq->peer;
+    up->interrupt = (struct library_interrupt){.owner = rq->transport, .run = rq->interrupt};
     up->length = rq->content_length;
     if (check_framing(rq, e) < 0 || images_store(rq, &up->store, e) < 0 || read_digest(rq, hex, e) < 0 ||
         images_if_match(a, rq, up->store, up->name, etag, e) < 0)

@@ -20,6 +20,8 @@
       "Use a UTF-8 name (NFC) of at most 255 bytes without '/', control characters or a leading dot.")            \
     X(ERR_UNAUTHORIZED,             "unauthorized",               401, "Authentication is needed",                \
       "Send a valid token.")                                                                                      \
+    X(ERR_ABORTED,                  "aborted",                    400, "The client went away",                    \
+      "Send it again; what was begun under /api/v1/uploads goes on where it stopped.")                            \
     X(ERR_FORBIDDEN,                "forbidden",                  403, "This is not allowed",                     \
       "Use an account with the role that this needs, and call from the same origin.")                             \
     X(ERR_NOT_FOUND,                "not_found",                  404, "There is no such thing here",             \
@@ -62,6 +64,10 @@
       "Attach the gadget, or wait for the controller to appear.")                                                 \
     X(ERR_GADGET_DIFFERS,           "gadget_differs",             409, "The gadget is not as configured",         \
       "See the differences under /api/v1/system, and rebuild the gadget when no host needs it.")                  \
+    X(ERR_OFFSET_DIFFERS,           "offset_differs",             409, "The upload stands at another offset",     \
+      "Ask with HEAD where it stands, and go on from there.")                                                     \
+    X(ERR_UPLOAD_EXPIRED,           "upload_expired",             410, "The upload was thrown away",              \
+      "Begin a new one; Upload-Expires says how long one is kept.")                                               \
     X(ERR_LENGTH_REQUIRED,          "length_required",            411, "A Content-Length is needed",              \
       "Send the length of the body.")                                                                             \
     X(ERR_PRECONDITION,             "precondition_failed",        412, "The precondition does not hold",          \
@@ -88,10 +94,14 @@
       "Upload it again; compare the file with its source.")                                                       \
     X(ERR_MEDIUM_IN_USE,            "medium_in_use",              423, "The host is using the medium",            \
       "Unmount it on the host and ask again, wait longer with patience=, or use mode=forced.")                    \
+    X(ERR_UPLOAD_BUSY,              "upload_busy",                423, "The upload is being received already",    \
+      "Let the other request end; HEAD ends one whose client is gone.")                                           \
     X(ERR_HEADERS_TOO_LARGE,        "headers_too_large",          431, "The header fields are too large",         \
       "Send fewer or shorter header fields.")                                                                     \
     X(ERR_TOO_MANY_REQUESTS,        "too_many_requests",          429, "Too much is asked at once",               \
       "Wait for what is under way, and ask again.")                                                               \
+    X(ERR_CHECKSUM_MISMATCH,        "checksum_mismatch",          460, "The piece does not match its checksum",   \
+      "Send this piece again; nothing of it was kept.")                                                           \
     X(ERR_INTERNAL,                 "internal",                   500, "Something failed that should not",        \
       "See the service's log.")                                                                                   \
     X(ERR_NOT_IMPLEMENTED,          "not_implemented",            501, "This method is not known here",           \

@@ -216,3 +216,32 @@ const char *parse_nearest(const char *word, const char *const *names, size_t cou
     }
     return best;
 }
+
+static int base64_value(char c)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const char *at = c ? strchr(digits, c) : NULL;
+    return at ? (int)(at - digits) : -1;
+}
+
+ssize_t parse_base64(const char *text, size_t len, uint8_t *ret, size_t max)
+{
+    uint32_t bits = 0;
+    size_t out = 0, digits = len;
+    int have = 0;
+    if (len % 4 != 0) return -1;
+    while (digits > 0 && len - digits < 2 && text[digits - 1] == '=') digits--;
+    for (size_t i = 0; i < digits; i++) {
+        int value = base64_value(text[i]);
+        if (value < 0) return -1;
+        bits = bits << 6 | (uint32_t)value;
+        have += 6;
+        if (have < 8) continue;
+        have -= 8;
+        if (out == max) return -1;
+        if (ret) ret[out] = (uint8_t)(bits >> have);
+        out++;
+    }
+    bool nothing_left = (bits & ((1U << have) - 1)) == 0;
+    return nothing_left ? (ssize_t)out : -1;
+}

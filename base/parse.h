@@ -7,6 +7,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "base/clock.h"
 #include "base/err.h"
@@ -18,6 +19,13 @@ int parse_bool(const char *text, bool *ret);               /* "true" and "false"
 bool parse_is_utf8(const char *text, size_t len);          /* RFC 3629, no NUL, no surrogates, no overlong forms */
 int parse_hex(const char *text, uint8_t *ret, size_t len); /* exactly 2 * len hexadecimal digits */
 void parse_to_hex(const uint8_t *bytes, size_t len, char *ret_text); /* lower case, 2 * len + 1 bytes */
+
+
+/*
+ * Base64 of RFC 4648, section 4: whole groups of four with '=' at the end, and no bits left over. Returns the number of
+ * bytes, or -1 where the text is something else or has more than `max`. ret may be NULL.
+ */
+ssize_t parse_base64(const char *text, size_t len, uint8_t *ret, size_t max);
 
 #define NAME_BYTES_MAX 255 /* NAME_MAX of every Linux file system */
 

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -20,5 +21,23 @@ int hidden_open(const struct fileops *ops, int root_fd, struct err *e);
 /* Makes a new empty file, 0600, locked and open for reading and writing. Returns its descriptor, or -1 with *e. */
 int hidden_create(const struct fileops *ops, int hidden_fd, char ret_name[HIDDEN_NAME_MAX], struct err *e);
 
-/* Removes what nobody holds. Returns how many files it removed, or -1 where one could not be removed. */
+/*
+ * A file that outlives its process, because the upload into it can be continued: "partial-ID", with its record (record.h)
+ * in "partial-ID.json" beside it. The record is made last and removed first, so a file without one means nothing.
+ */
+#define HIDDEN_ID_MAX 17 /* 16 hexadecimal digits */
+void hidden_partial_name(const char *id, bool record, char ret_name[HIDDEN_NAME_MAX]);
+bool hidden_id_check(const char *id);
+int hidden_make_id(char ret_id[HIDDEN_ID_MAX]); /* -1 with errno */
+
+/* Opens a file that is there, locked where `lock`. -1 with *e: not_found, upload_busy (somebody holds it), ... */
+int hidden_open_file(const struct fileops *ops, int hidden_fd, const char *name, bool lock, struct err *e);
+
+/* Makes a file of that name, locked. -1 with *e. */
+int hidden_make_file(const struct fileops *ops, int hidden_fd, const char *name, struct err *e);
+
+/* Calls `found` with the id of each record, until that returns false. Returns 0, or -1 with errno. */
+int hidden_each_record(int hidden_fd, bool (*found)(void *owner, const char *id), void *owner);
+
+/* Removes what nobody holds: whole uploads, and files without a record. Returns how many files it removed, or -1 where one could not be removed. */
 int hidden_collect(const struct fileops *ops, int hidden_fd);

@@ -17,21 +17,35 @@ static void collect_leftovers(struct library *l)
         if (store_enter_end(&l->stores[i], jobs[i], deadline, &in, &e) < 0)
             log_warning("%s", e.text);
         else
-            store_collect(&l->stores[i], &in);
+            library_collect(l, &l->stores[i], &in);
     }
 }
 
 struct library *library_new(const struct store_list *stores, struct err *e)
+{
+    return library_new_limited(stores, &(struct library_limits)LIBRARY_LIMITS_DEFAULT, e);
+}
+
+struct library *library_new_limited(const struct store_list *stores, const struct library_limits *limits,
+                                    struct err *e)
 {
     struct library *l = calloc(1, sizeof *l);
     if (!l) {
         err_set(e, ERR_UNAVAILABLE, "Out of memory");
         return NULL;
     }
+    l->transfers = transfers_new();
+    if (!l->transfers) {
+        err_set(e, ERR_UNAVAILABLE, "Out of memory");
+        free(l);
+        return NULL;
+    }
     l->ops = &fileops_kernel;
+    l->limits = *limits;
     l->looks = look_cache_new();
     pthread_mutex_init(&l->lock, NULL);
     pthread_mutex_init(&l->use, NULL);
+    library_partial_start(l);
     for (size_t i = 0; i < stores->count; i++) {
         if (store_init(&l->stores[i], &stores->items[i], e) < 0) {
             library_free(l);
@@ -47,8 +61,10 @@ void library_free(struct library *l)
 {
     if (!l) return;
     observer_free(l->observer);
+    library_partial_stop(l);
     for (size_t i = 0; i < l->stores_count; i++) store_done(&l->stores[i]);
     look_cache_unref(l->looks);
+    transfers_free(l->transfers);
     pthread_mutex_destroy(&l->lock);
     pthread_mutex_destroy(&l->use);
     free(l);
@@ -67,6 +83,16 @@ void library_set_listener(struct library *l, void (*changed)(void *owner, const 
     l->changed = changed;
     l->changed_owner = owner;
     pthread_mutex_unlock(&l->lock);
+}
+
+int64_t library_upload_max(const struct library *l)
+{
+    return l->limits.upload_max;
+}
+
+struct transfers *library_transfers(struct library *l)
+{
+    return l->transfers;
 }
 
 void library_use_lock(struct library *l)

@@ -15,6 +15,7 @@
 
 #include "base/json.h"
 #include "base/store_config.h"
+#include "images/transfers.h"
 
 struct library;
 
@@ -25,7 +26,16 @@ struct library_usage {
     bool (*in_use)(void *owner, const char *store, const char *name, json_t *ret_drives, bool *ret_writable);
 };
 
-struct library *library_new(const struct store_list *stores, struct err *e);
+struct library_limits {
+    int64_t upload_max;  /* bytes of one image */
+    msec upload_expires; /* ms that an upload which can be continued is kept after its last byte */
+};
+
+#define LIBRARY_LIMITS_DEFAULT {.upload_max = (int64_t)16 << 40, .upload_expires = (msec)24 * 60 * 60 * 1000}
+
+struct library *library_new(const struct store_list *stores, struct err *e); /* with the default limits */
+struct library *library_new_limited(const struct store_list *stores, const struct library_limits *limits,
+                                    struct err *e);
 void library_free(struct library *l);
 void library_set_usage(struct library *l, const struct library_usage *u);
 
@@ -41,6 +51,10 @@ int library_observe(struct library *l, void (*changed)(void *owner, const json_t
 
 /* Looks at the store again, and tells the listener. Returns the store's JSON as it is now, or NULL with *e. */
 json_t *library_rescan(struct library *l, const char *store, struct err *e);
+int64_t library_upload_max(const struct library *l); /* of the limits */
+
+/* The transfers of this library: every upload is one. Lives as long as the library. */
+struct transfers *library_transfers(struct library *l);
 
 struct library_query {
     const char *store;  /* NULL: all stores */
@@ -77,12 +91,21 @@ void library_doubt(struct library *l, const char *store, const char *image);
 
 struct library_upload;
 
+/* Ends the wait for an upload's next bytes, in another thread, with *e as the reason. Called at any time until the
+ * upload has ended, with a lock held: it must neither wait nor call back. */
+struct library_interrupt {
+    void *owner;
+    void (*run)(void *owner, const struct err *e);
+};
+
 struct library_upload_request {
     const char *store, *name;
     int64_t length;         /* -1: unknown (chunked) */
     const char *sha256;     /* 64 hexadecimal digits that the content must have, or NULL */
     const char *if_match;   /* strong ETag of the content that may be replaced, "*" for any, or NULL */
     bool must_not_exist;    /* If-None-Match: * */
+    const char *user, *peer; /* who sends it, for those who look at the transfers; peer may be NULL */
+    struct library_interrupt interrupt; /* run NULL: there is nothing to end */
 };
 
 /* Decides everything that can be decided before the first byte: names, existence, use, space (reserved with
@@ -97,6 +120,54 @@ int library_upload_write(struct library_upload *u, const void *data, size_t len,
  * all the same: complete, but perhaps not after a power failure.) *ret_replaced: the name existed before. */
 json_t *library_upload_finish(struct library_upload *u, bool *ret_replaced, struct err *e);
 void library_upload_abort(struct library_upload *u);
+
+/* ---- receiving in pieces ---- */
+
+/*
+ * An upload that can be continued has an id, which is that of its transfer as well, and keeps its name and its room until
+ * it is finished, cancelled, or was not touched for so long as the limits say. It survives the end of the service: see
+ * partial.h for what is on the disk when. Such an upload is paused, or busy with one piece.
+ */
+struct library_partial_status {
+    char id[TRANSFER_ID_MAX];
+    int64_t offset, length;
+    bool finished;             /* the image is there; otherwise the last byte is missing at least */
+    msec expires;              /* real time; 0 where it is finished */
+    char note[4096 + 1];       /* RECORD_NOTE_MAX: as it was given */
+};
+
+/* Decides what library_upload_begin() decides; the length must be known. `method`: a word for the list of transfers;
+ * note: whatever its maker wants back. A finished one that has the name already is `exists` as well. */
+int library_partial_create(struct library *l, const struct library_upload_request *rq, const char *method,
+                           const char *note, struct library_partial_status *ret, struct err *e);
+
+/* Where it stands. A piece that is coming is ended first, and kept as far as it came: who asks wants to go on, and the
+ * other request may hang on a line that is dead. not_found, upload_expired, upload_busy (it does not end). */
+int library_partial_status(struct library *l, const char *id, struct library_partial_status *ret, struct err *e);
+
+/* Throws it away. One that is finished is forgotten; its image stays. */
+int library_partial_delete(struct library *l, const char *id, struct err *e);
+
+struct library_piece;
+
+/* A piece that begins at `offset`: offset_differs, upload_busy, not_found, no_space, ... `held`: nothing of it is kept
+ * unless its end is reached and is good. */
+struct library_piece *library_piece_begin(struct library *l, const char *id, int64_t offset, bool held,
+                                          const struct library_interrupt *interrupt, struct err *e);
+int64_t library_piece_left(const struct library_piece *piece); /* bytes that are missing in all */
+int library_piece_write(struct library_piece *piece, const void *data, size_t len, struct err *e);
+
+/* The piece is complete, and on the disk when this returns 0. With the last one the image is published: *ret_image
+ * (NULL otherwise; the caller's). The piece is gone in any case; after a failure the upload stands where *ret says,
+ * unless its digest was wrong: then it is gone too. `good` false: the piece is dropped, and that is no failure. */
+int library_piece_end(struct library_piece *piece, bool good, struct library_partial_status *ret, json_t **ret_image,
+                      struct err *e);
+
+/* Its client is gone, or a write failed. What came is kept, unless it was held. */
+void library_piece_abort(struct library_piece *piece);
+
+/* Looks for uploads in stores that were not there before. */
+void library_partial_find(struct library *l);
 
 /* ---- out and away ---- */
 

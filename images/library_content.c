@@ -19,7 +19,7 @@ json_t *library_get(struct library *l, const char *store, const char *name, stru
         json = image_json(&image, place.ref, place.name);
         if (!json) err_set(&why, ERR_UNAVAILABLE, "Out of memory");
     } else {
-        json = why.code == ERR_IMAGE_MISSING ? library_upload_json(l, &place) : NULL;
+        json = why.code == ERR_IMAGE_MISSING ? library_slot_json(l, &place) : NULL;
     }
     if (json) library_add_use(l, json);
     else if (e) *e = why;
@@ -35,7 +35,7 @@ int library_content_open(struct library *l, const char *store, const char *name,
     if (library_place(l, store, name, &place, e) < 0 || store_enter(place.store, place.folder, &in, e) < 0) return -1;
     cleanup_close int fd = image_open_at(in.folder_fd, name, &st, e);
     if (fd < 0) {
-        cleanup_json json_t *upload = library_upload_json(l, &place);
+        cleanup_json json_t *upload = library_slot_json(l, &place);
         return upload ? err_set(e, ERR_IMAGE_INCOMPLETE, "\"%s\" is still being received", name) : -1;
     }
     *ret = (struct library_content){.size = (uint64_t)st.st_size, .modified = image_modified(&st)};
@@ -88,7 +88,7 @@ int library_delete(struct library *l, const char *store, const char *name, const
     if (if_match && strcmp(if_match, "*") == 0) if_match = NULL; /* any; and a missing image fails anyway */
     if (library_place(l, store, name, &place, e) < 0 || store_enter(place.store, place.folder, &in, e) < 0) return -1;
     if (may_delete(&place, &in, if_match, &why) < 0) {
-        if (why.code == ERR_IMAGE_MISSING && !if_match && library_upload_cancel(l, &place)) return 0;
+        if (why.code == ERR_IMAGE_MISSING && !if_match && library_slot_cancel(l, &place)) return 0;
         if (e) *e = why;
         return -1;
     }

@@ -6,7 +6,7 @@
 /* What the stores and the uploads under way gave, before it is cut to one page. */
 struct gathered {
     struct listing_page pages[STORES_MAX];
-    struct listing_item uploads[UPLOADS_MAX];
+    struct listing_item uploads[SLOTS_MAX];
     size_t uploads_count;
     struct listing_item *all; /* borrowed from the above */
     size_t count;
@@ -136,7 +136,7 @@ json_t *library_list(struct library *l, const struct library_query *q, struct er
     size_t last = place.store ? first + 1 : l->stores_count;
     struct gathered g = {0};
     json_t *json = NULL;
-    g.uploads_count = library_upload_list(l, &place, &query, g.uploads); /* first: see is_on_page() */
+    g.uploads_count = library_slot_list(l, &place, &query, g.uploads); /* first: see is_on_page() */
     if (gather_stores(l, first, last, &query, &g, e) == 0 && sort_together(l, &g, query.order, e) == 0)
         json = page_json(l, &g, &query);
     gathered_done(&g);

@@ -17,7 +17,9 @@
 #include "images/observer.h"
 #include "images/store.h"
 
-#define UPLOADS_MAX 16 /* under way at once: each has a thread, HASHER_PIECES pieces and four descriptors */
+#define UPLOADS_MAX 16  /* receiving at once: each has a thread, HASHER_PIECES pieces and four descriptors */
+#define PARTIALS_MAX 64 /* that wait to be continued besides: each keeps a name and room in its store */
+#define SLOTS_MAX (UPLOADS_MAX + PARTIALS_MAX)
 
 /* ms; a request that asks all stores waits so long for the slowest, and then answers without it. */
 #define ALL_STORES_PATIENCE 3000
@@ -47,9 +49,16 @@ struct library {
     struct observer *observer; /* NULL: not wanted */
     void (*store_changed)(void *owner, const json_t *store);
     void *store_changed_owner;
+    struct transfers *transfers;
     struct look_cache *looks; /* NULL when out of memory; it does without */
-    struct library_upload *uploads;
-    size_t uploads_count;
+    struct library_slot *slots;
+    size_t slots_count, receiving;
+    struct library_limits limits;
+
+    /* Of those that can be continued (library_partial.c): */
+    pthread_cond_t rested;    /* one is not busy any more, or the expiry has a new deadline */
+    pthread_t expiry;
+    bool expiry_runs, ending;
 };
 
 /* An image as a client names it. */
@@ -78,14 +87,77 @@ void library_notify(struct library *l, const json_t *image);
 bool library_was_told(struct library *l, const json_t *image);
 void library_notify_deleted(struct library *l, const struct library_place *place);
 
-/* ---- uploads under way (library_upload.c) ---- */
+/* Looks for what earlier lives left in the store, once: removes what is of no use, and takes up the uploads that can be
+ * continued. Before anything is received into the store. */
+void library_collect(struct library *l, struct store *store, const struct store_entry *in);
+
+/* Starts with nothing, and ends the thread that throws old uploads away. */
+void library_partial_start(struct library *l);
+void library_partial_stop(struct library *l);
+
+/* ---- what is being received: a name is taken, and the image is shown as incomplete (library_slots.c) ---- */
+
+/* Embedded in what receives. Constant while it is in the list, but for: */
+struct library_slot {
+    struct library_slot *next;          /* the library's lock guards these: */
+    bool listed;                        /* shown as an incomplete image */
+    bool cancelled;                     /* the name is free again; whoever receives fails at its next step */
+    struct library_interrupt interrupt; /* of who waits for bytes now */
+    _Atomic int64_t received;           /* this has no guard */
+
+    struct library *library;
+    struct library_place place;
+    int64_t length;                     /* -1: unknown */
+    char sha256[SHA256_TEXT_MAX];       /* what the content must have; "": none was declared */
+    bool replace;                       /* the name existed */
+    char if_match[IMAGE_ETAG_MAX];      /* of what is replaced; "": any */
+    msec started;                       /* real time */
+    struct transfer *transfer;          /* from library_slot_show() to library_slot_end() */
+    bool partial;                       /* it is a struct library_partial */
+    void (*cancel)(struct library *l, const char *id); /* after `cancelled` was set, unlocked; NULL: nothing more to do */
+};
+
+/* Checks the request and fills the slot. */
+int library_slot_init(struct library_slot *s, struct library *l, const struct library_upload_request *rq,
+                      struct err *e);
+
+/* Takes the name: `exists` where somebody else receives it. */
+int library_slot_take(struct library_slot *s, struct err *e);
+
+/* 0: bytes are wanted; -1: not, with *e or *ret_exists. `in`: entered at the slot's place. */
+int library_slot_decide(struct library_slot *s, const struct library_upload_request *rq, const struct store_entry *in,
+                        bool *ret_exists, struct err *e);
+
+/* At most UPLOADS_MAX receive at once: too_many_requests. library_slot_rest() ends it. */
+int library_slot_receive(struct library_slot *s, struct err *e);
+void library_slot_rest(struct library_slot *s);
+
+/* Shows it as an image and as a transfer. rq->id may be NULL; kind, place, size, started and cancel are filled in. */
+int library_slot_show(struct library_slot *s, struct transfer_request *rq, struct err *e);
+
+/* The sum of all bytes so far. */
+void library_slot_progress(struct library_slot *s, int64_t received);
+int library_slot_check(struct library_slot *s, struct err *e); /* 0, or -1 with *e: cancelled */
+
+/* Publishes with the use lock held, unless it was cancelled or what it replaces is in use. */
+int library_slot_publish(struct library_slot *s, int (*publish)(struct library_slot *s, void *owner, struct err *e),
+                         void *owner, struct err *e);
+
+/* The image that was published, as JSON; `sha256` where the file system has no place for it. */
+json_t *library_slot_result(struct library_slot *s, const struct store_entry *in, const char *sha256, struct err *e);
+
+/* Gives the name back. *why NULL: it became `image` (borrowed), which the listener is told, too. */
+void library_slot_end(struct library_slot *s, const struct err *why, const json_t *image);
+
+/* Finds a slot and does something with it, with the lock held. */
+struct library_slot *library_slot_of_transfer(struct library *l, const char *id);
 
 /* The incomplete image at that place as JSON, or NULL. */
-json_t *library_upload_json(struct library *l, const struct library_place *place);
+json_t *library_slot_json(struct library *l, const struct library_place *place);
 
-/* Lets the upload to that place fail at its next step, and hides it. False where there is none. */
-bool library_upload_cancel(struct library *l, const struct library_place *place);
+/* Cancels what is received there, and hides it. False where there is none. */
+bool library_slot_cancel(struct library *l, const struct library_place *place);
 
-/* Adds the incomplete images that the query is after to `items`, which has room for UPLOADS_MAX. Returns how many. */
-size_t library_upload_list(struct library *l, const struct library_place *place, const struct listing_query *q,
-                           struct listing_item *items);
+/* Adds the incomplete images that the query is after to `items`, which has room for SLOTS_MAX. Returns how many. */
+size_t library_slot_list(struct library *l, const struct library_place *place, const struct listing_query *q,
+                         struct listing_item *items);

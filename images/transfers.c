@@ -328,7 +328,7 @@ void transfer_end(struct transfer *x, const struct err *e, const json_t *result)
     if (!x) return;
     struct transfers *t = x->registry;
     lock_to_tell(t);
-    x->state = !e ? TRANSFER_DONE : x->cancelled ? TRANSFER_CANCELLED : TRANSFER_FAILED;
+    x->state = !e ? TRANSFER_DONE : x->cancelled || e->code == ERR_CANCELLED ? TRANSFER_CANCELLED : TRANSFER_FAILED;
     x->finished = clock_real_ms();
     x->expires = 0;
     x->result = json_incref((json_t *)(uintptr_t)result);
@@ -391,8 +391,8 @@ int transfers_cancel(struct transfers *t, const char *id, struct err *e)
         pthread_mutex_unlock(&t->news);
         return x ? err_set(e, ERR_TOO_LATE, "The transfer \"%s\" is finished", id) : unknown(id, e);
     }
-    bool first = !atomic_exchange(&x->cancelled, true);
-    void (*cancel)(void *, const char *) = first ? x->cancel : NULL;
+    atomic_store(&x->cancelled, true);
+    void (*cancel)(void *, const char *) = x->cancel;
     void *owner = x->cancel_owner;
     unlock_and_tell(t, x);
     if (cancel) cancel(owner, id);

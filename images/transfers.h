@@ -62,7 +62,7 @@ struct transfer_request {           /* all borrowed, but what stands in cancel_o
     msec started;                   /* real time; 0: now */
     bool paused;                    /* begins as TRANSFER_PAUSED */
 
-    /* Somebody cancels it: called once, without any lock, in the thread of who does. For what cannot look at
+    /* Somebody cancels it: called each time, without any lock, in the thread of who does. For what cannot look at
      * transfer_check() because it is paused or waits in a system call; NULL where looking is enough. It gets the id, not
      * the transfer, since that may end meanwhile; `cancel_owner` must live as long as the registry. */
     void (*cancel)(void *cancel_owner, const char *id);

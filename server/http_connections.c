@@ -114,11 +114,27 @@ void http_connections_remove(struct http_connections *cs, struct http_connection
     pthread_mutex_unlock(&cs->lock);
 }
 
+static void hurry(struct http_connection *c)
+{
+    if (c->interrupt.code != ERR_NONE) c->deadline = MIN(c->deadline, clock_boot_ms() + HTTP_INTERRUPT_GRACE);
+}
+
 void http_connection_enter(struct http_connections *cs, struct http_connection *c, enum http_phase phase, msec deadline)
 {
     pthread_mutex_lock(&cs->lock);
     c->phase = phase;
     c->deadline = phase == HTTP_BUSY ? MSEC_NEVER : deadline;
+    if (phase == HTTP_HEAD || phase == HTTP_IDLE) c->interrupt.code = ERR_NONE;
+    if (phase == HTTP_BODY) hurry(c);
+    plan(cs, c->deadline);
+    pthread_mutex_unlock(&cs->lock);
+}
+
+void http_connection_interrupt(struct http_connections *cs, struct http_connection *c, const struct err *e)
+{
+    pthread_mutex_lock(&cs->lock);
+    c->interrupt = *e;
+    if (c->phase == HTTP_BODY) hurry(c);
     plan(cs, c->deadline);
     pthread_mutex_unlock(&cs->lock);
 }
@@ -130,6 +146,7 @@ static void end_late(struct http_connection *c)
     if (!c->served) return; /* libmicrohttpd dropped it: the descriptor may be somebody else's by now */
     err_set(&e, ERR_REQUEST_TIMEOUT, c->phase == HTTP_BODY ? "The body stopped coming, or came too slowly"
                                                            : "The request's head did not come in time");
+    if (c->phase == HTTP_BODY && c->interrupt.code != ERR_NONE) e = c->interrupt;
     if (c->phase != HTTP_IDLE) http_raw_problem(c->fd, &e);
     shutdown(c->fd, SHUT_RDWR);
     c->phase = HTTP_BUSY;

@@ -28,6 +28,7 @@ struct http_connection {
     bool served; /* libmicrohttpd has a thread for it */
     enum http_phase phase;
     msec deadline;
+    struct err interrupt; /* code ERR_NONE: none */
     struct http_connection *next, **link;
 };
 
@@ -48,6 +49,14 @@ void http_connections_remove(struct http_connections *cs, struct http_connection
 
 void http_connection_enter(struct http_connections *cs, struct http_connection *c, enum http_phase phase,
                            msec deadline);
+
+/*
+ * Somebody else ends the body that comes on this connection: when its client is late by now, it is answered with *e and
+ * shut down. One that sends is left HTTP_INTERRUPT_GRACE to send its next piece, since whoever takes that can answer
+ * without cutting the client off in the middle of its sending. Until the next request.
+ */
+#define HTTP_INTERRUPT_GRACE 500 /* ms */
+void http_connection_interrupt(struct http_connections *cs, struct http_connection *c, const struct err *e);
 
 /* Readable when the next deadline has become nearer than the last reap said. */
 int http_connections_wake_fd(const struct http_connections *cs);

@@ -60,6 +60,8 @@ static int check_once(const struct http_fields *f, struct err *e)
         "Host",           "Content-Length", "Transfer-Encoding", "Content-Type", "Origin",
         "Sec-Fetch-Site", "Expect",         "Authorization",     "Range",        "If-Range",
         "If-Match",       "If-None-Match",  "Prefer",            "Last-Event-ID",
+        "Tus-Resumable",  "Upload-Offset",  "Upload-Length",     "Upload-Metadata",
+        "Upload-Checksum", "X-HTTP-Method-Override",
     };
     for (size_t i = 0; i < ARRAY_LEN(singles); i++)
         if (http_fields_count(f, singles[i]) > 1)

@@ -49,11 +49,27 @@ static const char *request_header(const struct api_request *rq, const char *name
     return http_fields_get(&((const struct http_request *)rq->transport)->fields, name);
 }
 
+static void interrupt(void *transport, const struct err *e)
+{
+    const struct http_request *hr = transport;
+    http_connection_interrupt(hr->server->connections, hr->connection, e);
+}
+
 static enum MHD_Result collect_field(void *cls, enum MHD_ValueKind kind attr_unused, const char *name,
                                      const char *value)
 {
     http_fields_add(cls, name, value ? value : "");
     return MHD_YES;
+}
+
+/* For clients behind something that knows GET and POST only. What the origin's check and the route see is the method
+ * that is meant. */
+static const char *method_meant(const struct http_request *hr, const char *name)
+{
+    const char *override = http_fields_get(&hr->fields, "X-HTTP-Method-Override");
+    bool known = override && (strcmp(override, "PATCH") == 0 || strcmp(override, "PUT") == 0 ||
+                              strcmp(override, "DELETE") == 0);
+    return known && strcmp(name, "POST") == 0 ? override : name;
 }
 
 static int find_method(struct http_request *hr, const char *name, struct err *e)
@@ -73,7 +89,7 @@ static int check_request(struct http_request *hr, const char *method, struct err
         *e = hr->target_error;
         return -1;
     }
-    if (find_method(hr, method, e) < 0) return -1;
+    if (find_method(hr, method_meant(hr, method), e) < 0) return -1;
     return http_origin_check(&hr->server->config.origin, hr->rq.method, hr->target.raw, &hr->fields, e);
 }
 
@@ -111,7 +127,8 @@ static int check_body(const struct http_request *hr, struct err *e)
                            (long long)b->length, r->body_max);
         return 0;
     case API_BODY_STREAM:
-        if (!b->declared) return err_set(e, ERR_LENGTH_REQUIRED, "Send a Content-Length, or the body in chunks");
+        if (!b->declared && !r->body_optional)
+            return err_set(e, ERR_LENGTH_REQUIRED, "Send a Content-Length, or the body in chunks");
         return 0;
     }
     return 0;
@@ -201,6 +218,7 @@ static enum MHD_Result decide(struct http_request *hr, const char *method)
     rq->query_len = hr->target.query_len;
     rq->header = request_header;
     rq->transport = hr;
+    rq->interrupt = interrupt;
     rq->content_length = hr->framing.length;
     rq->peer = hr->connection->peer;
     if (hr->route->body == API_BODY_STREAM) return open_sink(hr);

@@ -128,7 +128,11 @@ static int start_service(struct service *s, struct err *e)
     if (!s->db) return -1;
     struct api_history history = store_operations_history(s->db);
     struct api_audit audit = store_audit_log(s->db);
-    s->library = library_new(&s->config.stores, e);
+    const struct library_limits limits = {
+        .upload_max = (int64_t)MIN(s->config.upload_max, (uint64_t)INT64_MAX),
+        .upload_expires = s->config.upload_expires,
+    };
+    s->library = library_new_limited(&s->config.stores, &limits, e);
     if (!s->library) return -1;
     s->api = api_new(s->config.gadget_socket, s->library, &history, &audit, e);
     if (!s->api) return -1;

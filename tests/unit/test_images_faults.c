@@ -149,7 +149,7 @@ static bool one_round(struct fixture *f, const struct library_upload_request *rq
     if (fault.how != FAIL_FOR_GOOD) assert_nothing_left(f); /* for good: removing it failed as well */
     if (fault.how == WRITE_LESS) assert_non_null(image);
     next_upload_works(f);
-    assert_null(f->library->uploads);
+    assert_null(f->library->slots);
     assert_int_equal(atomic_load(&f->library->stores[0].promised), 0);
     return reached;
 }

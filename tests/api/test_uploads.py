@@ -1,0 +1,631 @@
+"""Uploads that can be continued: the tus protocol, every status of it, and what is there after an end of the service."""
+import base64
+import hashlib
+import os
+import random
+import signal
+import socket
+import threading
+
+import pytest
+from contract import QUICK_DRIVES, Client, until
+
+VERSION = {"Tus-Resumable": "1.0.0"}
+PIECE = {**VERSION, "Content-Type": "application/offset+octet-stream"}
+MIB = 1 << 20
+
+
+def content(size, seed=1):
+    return random.Random(seed).randbytes(size)
+
+
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def encode(text):
+    return base64.b64encode(text if isinstance(text, bytes) else text.encode()).decode()
+
+
+def metadata(**values):
+    return ",".join(f"{key} {encode(value)}" for key, value in values.items())
+
+
+class Tus:
+    """One upload, with the requests that the protocol has."""
+
+    def __init__(self, api, name, size, status=201, body=None, headers=None, **more):
+        self.api = api
+        fields = {**VERSION, "Upload-Length": str(size), "Upload-Metadata": metadata(filename=name, **more), **(headers or {})}
+        if body is not None:
+            fields["Content-Type"] = PIECE["Content-Type"]
+        self.created = api.post("/api/v1/uploads", headers=fields, data=body)
+        assert self.created.status_code == status, self.created.text
+        self.path = self.created.headers.get("Location")
+        self.id = self.path and self.path.rsplit("/", 1)[1]
+
+    def piece(self, offset, data, status=204, **headers):
+        answer = self.api.request("patch", self.path, data=data, headers={**PIECE, "Upload-Offset": str(offset), **headers})
+        assert answer.status_code == status, (answer.status_code, answer.text)
+        return answer
+
+    def head(self, status=200):
+        answer = self.api.head(self.path, headers=VERSION)
+        assert answer.status_code == status
+        return answer
+
+    def offset(self):
+        return int(self.head().headers["Upload-Offset"])
+
+    def delete(self, status=204):
+        answer = self.api.delete(self.path, headers=VERSION)
+        assert answer.status_code == status, answer.text
+        return answer
+
+
+@pytest.fixture
+def api(trayd):
+    return Client(trayd.url)
+
+
+def assert_image(api, name, data):
+    image = api.get("/api/v1/images/" + name).json()
+    assert image["complete"] and image["size"] == len(data) and image["sha256"] == sha256(data)
+    assert api.get(f"/api/v1/images/{name}/content").content == data
+
+
+def hidden(trayd):
+    folder = os.path.join(trayd.store, ".trayd")
+    return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+
+
+# ---- how it goes ----
+
+def test_options(api):
+    answer = api.request("options", "/api/v1/uploads")
+    assert answer.status_code == 204
+    assert answer.headers["Tus-Resumable"] == answer.headers["Tus-Version"] == "1.0.0"
+    assert set(answer.headers["Tus-Extension"].split(",")) == {"creation", "creation-with-upload", "checksum", "termination",
+                                                               "expiration"}
+    assert answer.headers["Tus-Checksum-Algorithm"] == "sha256,sha1,md5"
+    assert int(answer.headers["Tus-Max-Size"]) == 16 << 40
+
+
+def test_in_pieces(trayd, api):
+    data = content(3 * MIB + 17)
+    tus = Tus(api, "a.iso", len(data), sha256=sha256(data))
+    assert "Upload-Expires" in tus.created.headers
+    image = api.get("/api/v1/images/a.iso").json()
+    assert not image["complete"] and image["size"] == len(data) and image["received"] == 0
+    assert [i["name"] for i in api.get("/api/v1/images").json()["images"]] == ["a.iso"]
+    offset = 0
+    for size in (1, 0, MIB, 12345, MIB):
+        answer = tus.piece(offset, data[offset:offset + size])
+        offset += len(data[offset:offset + size])
+        assert answer.headers["Upload-Offset"] == str(offset)
+        head = tus.head()
+        assert head.headers["Upload-Offset"] == str(offset) and head.headers["Upload-Length"] == str(len(data))
+        assert head.headers["Upload-Metadata"] == metadata(filename="a.iso", sha256=sha256(data))
+        assert head.headers["Cache-Control"] == "no-store" and head.headers["Upload-Expires"]
+    assert api.put("/api/v1/drives/cd0/medium", json={"image": "a.iso"}).status_code in (404, 409)
+    last = tus.piece(offset, data[offset:])
+    assert last.headers["Upload-Offset"] == str(len(data)) and "Upload-Expires" not in last.headers
+    assert_image(api, "a.iso", data)
+    head = tus.head()  # for who missed the answer
+    assert head.headers["Upload-Offset"] == head.headers["Upload-Length"] == str(len(data))
+    tus.piece(len(data), b"", status=404)
+    assert hidden(trayd) == [f"partial-{tus.id}.json"]
+    tus.delete()
+    tus.head(404)
+    assert_image(api, "a.iso", data)
+    assert hidden(trayd) == []
+
+
+def test_with_the_first_piece(api):
+    data = content(100000)
+    tus = Tus(api, "b.iso", len(data), body=data[:5000])
+    assert tus.created.headers["Upload-Offset"] == "5000"
+    tus.piece(5000, data[5000:])
+    assert_image(api, "b.iso", data)
+    whole = Tus(api, "c.iso", len(data), body=data)
+    assert whole.created.headers["Upload-Offset"] == str(len(data))
+    assert_image(api, "c.iso", data)
+
+
+def test_an_empty_image(api):
+    tus = Tus(api, "empty.img", 0)
+    assert tus.created.headers["Upload-Offset"] == "0"
+    assert api.get("/api/v1/images/empty.img").json()["complete"]
+
+
+def test_in_chunks(api):
+    data = content(300000)
+    tus = Tus(api, "d.iso", len(data))
+    tus.piece(0, iter([data[:7], data[7:200000]]))
+    assert tus.offset() == 200000
+    tus.piece(200000, iter([data[200000:], b"too much"]), status=413)
+    offset = tus.offset()
+    assert 200000 <= offset < len(data)
+    tus.piece(offset, data[offset:])
+    assert_image(api, "d.iso", data)
+
+
+def test_method_override(api):
+    data = content(1000)
+    tus = Tus(api, "e.iso", len(data))
+    answer = api.session.post(api.url + tus.path, data=data[:500],
+                              headers={**PIECE, "Upload-Offset": "0", "X-HTTP-Method-Override": "PATCH"})
+    assert answer.status_code == 204 and answer.headers["Upload-Offset"] == "500"
+    answer = api.session.post(api.url + tus.path, headers={**VERSION, "X-HTTP-Method-Override": "DELETE"})
+    assert answer.status_code == 204
+    tus.head(404)
+    for value in ("GET", "HEAD", "patch", "TRACE"):
+        assert api.session.post(api.url + tus.path, headers={"X-HTTP-Method-Override": value}).status_code == 405
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha1", "md5"])
+def test_checksums(api, algorithm):
+    data = content(200000)
+    tus = Tus(api, algorithm + ".iso", len(data))
+
+    def checksum(part):
+        return {"Upload-Checksum": f"{algorithm} {encode(hashlib.new(algorithm, part).digest())}"}
+
+    tus.piece(0, data[:100000], **checksum(data[:100000]))
+    damaged = bytearray(data[100000:])
+    damaged[77] ^= 1
+    answer = tus.piece(100000, bytes(damaged), status=460, **checksum(data[100000:]))
+    assert answer.json()["code"] == "checksum_mismatch"
+    assert tus.offset() == 100000  # nothing of the piece was kept
+    tus.piece(100000, data[100000:], **checksum(data[100000:]))
+    assert_image(api, algorithm + ".iso", data)
+
+
+def test_a_broken_piece_with_a_checksum_leaves_nothing(trayd, api):
+    data = content(MIB)
+    tus = Tus(api, "f.iso", len(data))
+    begin_piece(trayd, tus, 0, len(data), data[:500000], checksum=hashlib.sha1(data).digest()).close()
+    until(lambda: state_of(api, tus) == "paused", "the end of the piece")
+    assert tus.offset() == 0
+
+
+def test_the_digest_is_verified(trayd, api):
+    data = content(100000)
+    tus = Tus(api, "g.iso", len(data), sha256=sha256(b"something else"))
+    tus.piece(0, data[:-1])
+    assert tus.piece(len(data) - 1, data[-1:], status=422).json()["code"] == "digest_mismatch"
+    tus.head(404)
+    assert api.get("/api/v1/images/g.iso").status_code == 404
+    assert hidden(trayd) == []
+    transfer = api.get("/api/v1/transfers/" + tus.id).json()
+    assert transfer["state"] == "failed" and transfer["code"] == "digest_mismatch"
+
+
+# ---- refusals ----
+
+@pytest.mark.parametrize("headers, status, word", [
+    ({"Tus-Resumable": None}, 412, "Tus-Resumable"),
+    ({"Tus-Resumable": "0.2.2"}, 412, "0.2.2"),
+    ({"Upload-Length": None}, 400, "Upload-Length"),
+    ({"Upload-Length": "-1"}, 400, "Upload-Length"),
+    ({"Upload-Length": "1e3"}, 400, "Upload-Length"),
+    ({"Upload-Length": "9223372036854775808"}, 400, "Upload-Length"),
+    ({"Upload-Length": str((16 << 40) + 1)}, 413, "at most"),
+    ({"Upload-Length": None, "Upload-Defer-Length": "1"}, 400, "Upload-Defer-Length"),
+    ({"Upload-Metadata": None}, 400, "filename"),
+    ({"Upload-Metadata": "filename"}, 400, "filename"),
+    ({"Upload-Metadata": "filename YQ"}, 400, "base64"),
+    ({"Upload-Metadata": "filename YQ==,"}, 400, "comma"),
+    ({"Upload-Metadata": "filename YQ==,filename Yg=="}, 400, "more than once"),
+    ({"Upload-Metadata": "filename YQ==,x @@@@"}, 400, "no base64"),
+    ({"Upload-Metadata": metadata(filename="../a")}, 400, "name"),
+    ({"Upload-Metadata": metadata(filename=".hidden")}, 400, "name"),
+    ({"Upload-Metadata": metadata(filename=b"a\0b")}, 400, "UTF-8"),
+    ({"Upload-Metadata": metadata(filename=b"\xff\xfe")}, 400, "UTF-8"),
+    ({"Upload-Metadata": metadata(filename="x" * 256)}, 400, "255"),
+    ({"Upload-Metadata": metadata(filename="a", sha256="12")}, 400, "64 hexadecimal"),
+    ({"Upload-Metadata": metadata(filename="a", store="nowhere")}, 404, "nowhere"),
+    ({"Upload-Metadata": metadata(filename="a", store="main/nofolder")}, 404, "nofolder"),
+    ({"Upload-Length": str(8 << 40)}, 507, "needs"),
+    ({"If-Match": '"no-such-etag"'}, 412, "no image"),
+])
+def test_refused_creations(trayd, api, headers, status, word):
+    fields = {**VERSION, "Upload-Length": "1000", "Upload-Metadata": metadata(filename="r.iso"), **headers}
+    answer = api.post("/api/v1/uploads", headers={k: v for k, v in fields.items() if v is not None})
+    assert answer.status_code == status, answer.text
+    assert word in answer.json()["detail"]
+    if status == 412 and "Tus-Resumable" in headers:
+        assert answer.headers["Tus-Version"] == "1.0.0"
+    assert hidden(trayd) == [] and api.get("/api/v1/transfers").json()["transfers"] == []
+
+
+@pytest.mark.parametrize("headers, status, word", [
+    ({"Tus-Resumable": None}, 412, "Tus-Resumable"),
+    ({"Content-Type": "application/octet-stream"}, 415, "offset+octet-stream"),
+    ({"Content-Type": None}, 415, "offset+octet-stream"),
+    ({"Content-Encoding": "gzip"}, 415, "gzip"),
+    ({"Upload-Offset": None}, 400, "Upload-Offset"),
+    ({"Upload-Offset": "x"}, 400, "Upload-Offset"),
+    ({"Upload-Offset": "1"}, 409, "stands at 10"),
+    ({"Upload-Offset": "11"}, 409, "stands at 10"),
+    ({"Upload-Checksum": "crc32 AAAA"}, 400, "sha256,sha1,md5"),
+    ({"Upload-Checksum": "sha1 AAAA"}, 400, "20 bytes"),
+    ({"Upload-Checksum": "sha1"}, 400, "20 bytes"),
+])
+def test_refused_pieces(api, headers, status, word):
+    tus = Tus(api, "p.iso", 1000, body=bytes(10))
+    fields = {**PIECE, "Upload-Offset": "10", **headers}
+    answer = api.request("patch", tus.path, data=b"0123456789", headers={k: v for k, v in fields.items() if v is not None})
+    assert answer.status_code == status, answer.text
+    assert word in answer.json()["detail"]
+    assert tus.offset() == 10
+    tus.piece(10, bytes(991), status=413)
+    assert tus.offset() == 10
+
+
+def test_unknown_uploads(api):
+    for name in ("nothing", "0123456789abcdef", "..%20", "x" * 300):
+        path = "/api/v1/uploads/" + name
+        assert api.head(path, headers=VERSION).status_code == 404
+        assert api.delete(path, headers=VERSION).status_code == 404
+        assert api.request("patch", path, data=b"x", headers={**PIECE, "Upload-Offset": "0"}).status_code == 404
+        assert api.head(path).status_code == 412
+
+
+def test_the_name_is_taken(api):
+    data = content(1000)
+    first = Tus(api, "n.iso", 1000, body=data[:10])
+    assert Tus(api, "n.iso", 1000, status=409).created.json()["code"] == "exists"
+    assert api.put("/api/v1/images/n.iso", data=data).status_code == 409
+    first.piece(10, data[10:])
+    assert Tus(api, "n.iso", 1000, status=409).created.json()["code"] == "exists"
+    assert "this very content" in Tus(api, "n.iso", 1000, status=409, sha256=sha256(data)).created.json()["detail"]
+    etag = api.get("/api/v1/images/n.iso").json()["etag"]
+    again = Tus(api, "n.iso", 500, headers={"If-Match": etag})
+    assert api.get("/api/v1/images/n.iso").json()["complete"]  # the old one, until it is replaced
+    again.piece(0, data[:500])
+    assert_image(api, "n.iso", data[:500])
+
+
+def test_a_creation_whose_answer_was_lost(trayd, api):
+    first = Tus(api, "l.iso", 1000)
+    second = Tus(api, "l.iso", 1000)
+    first.head(404)
+    second.piece(0, bytes(1000))
+    assert hidden(trayd) == [f"partial-{second.id}.json"]
+
+
+# ---- two at once, and connections that break ----
+
+def begin_piece(trayd, tus, offset, length, data, checksum=None):
+    """A PATCH that says `length` and sends `data`; the socket, with the answer still to come."""
+    s = trayd.connect()
+    lines = [f"PATCH {tus.path} HTTP/1.1", f"Host: 127.0.0.1:{trayd.port}", f"Content-Length: {length}",
+             f"Upload-Offset: {offset}", *(f"{k}: {v}" for k, v in PIECE.items())]
+    if checksum:
+        lines.append(f"Upload-Checksum: sha1 {encode(checksum)}")
+    s.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + data)
+    until(lambda: state_of(tus.api, tus) == "running", "the beginning of the piece")
+    until(lambda: tus.api.get("/api/v1/transfers/" + tus.id).json()["bytes"] == offset + len(data), "the data")
+    return s
+
+
+def state_of(api, tus):
+    return api.get("/api/v1/transfers/" + tus.id).json()["state"]
+
+
+def read_all(s):
+    data = b""
+    while part := s.recv(65536):
+        data += part
+    return data
+
+
+def test_two_pieces_at_once(trayd, api):
+    data = content(400000)
+    tus = Tus(api, "two.iso", len(data))
+    s = begin_piece(trayd, tus, 0, len(data), data[:100000])
+    assert tus.piece(0, data, status=423).json()["code"] == "upload_busy"
+    s.sendall(data[100000:])
+    assert s.recv(100).startswith(b"HTTP/1.1 204")
+    assert_image(api, "two.iso", data)
+
+
+def test_head_takes_over_from_a_dead_line(trayd, api):
+    """The old request hangs; its client has a new connection, and wants to go on."""
+    data = content(400000)
+    tus = Tus(api, "dead.iso", len(data))
+    s = begin_piece(trayd, tus, 0, len(data), data[:100000])
+    assert tus.offset() == 100000
+    assert b"upload_busy" in read_all(s)
+    tus.piece(100000, data[100000:])
+    assert_image(api, "dead.iso", data)
+
+
+def test_head_takes_over_from_one_that_sends(trayd, api):
+    data = content(64 * MIB)
+    tus = Tus(api, "fast.iso", len(data))
+    s = begin_piece(trayd, tus, 0, len(data), data[:MIB])
+    answers = []
+
+    def send():
+        try:
+            for at in range(MIB, len(data), 65536):
+                s.sendall(data[at:at + 65536])
+                if at > 8 * MIB:
+                    s.settimeout(0.01)
+        except OSError:
+            pass
+        s.settimeout(10)
+        answers.append(read_all(s))
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    offset = tus.offset()
+    sender.join()
+    assert MIB <= offset
+    if offset < len(data):
+        tus.piece(offset, data[offset:])
+    assert_image(api, "fast.iso", data)
+
+
+def test_a_break_keeps_what_came(trayd, api):
+    data = content(3 * MIB)
+    tus = Tus(api, "break.iso", len(data))
+    at = 0
+    for size in (1, 100000, MIB):
+        begin_piece(trayd, tus, at, len(data) - at, data[at:at + size]).close()
+        at += size
+        until(lambda: state_of(api, tus) == "paused", "the end of the piece")
+        assert tus.offset() == at
+    tus.piece(at, data[at:])
+    assert_image(api, "break.iso", data)
+
+
+# ---- transfers ----
+
+def test_a_transfer(trayd, api):
+    data = content(MIB)
+    tus = Tus(api, "t.iso", len(data))
+    transfer = api.get("/api/v1/transfers/" + tus.id).json()
+    assert transfer["state"] == "paused" and transfer["expires_at"] and transfer["progress"] == 0
+    tus.piece(0, data[:MIB // 4])
+    transfer = api.get("/api/v1/transfers").json()["transfers"][0]
+    assert (transfer["id"], transfer["kind"], transfer["method"], transfer["name"], transfer["store"]) == (
+        tus.id, "upload", "tus", "t.iso", "main")
+    assert transfer["bytes"] == MIB // 4 and transfer["size"] == MIB and transfer["progress"] == 0.25
+    assert transfer["user"] == "local" and transfer["started_at"] and not transfer["finished_at"]
+    tus.piece(MIB // 4, data[MIB // 4:])
+    transfer = api.get("/api/v1/transfers/" + tus.id).json()
+    assert transfer["state"] == "done" and transfer["progress"] == 1 and transfer["finished_at"]
+    assert transfer["result"]["sha256"] == sha256(data)
+    assert api.delete("/api/v1/transfers/" + tus.id).json()["code"] == "too_late"
+    assert api.delete("/api/v1/transfers/nothing").status_code == 404
+
+
+@pytest.mark.parametrize("how", ["transfer", "image", "upload"])
+@pytest.mark.parametrize("busy", [False, True])
+def test_cancel_by_tus(trayd, api, how, busy):
+    tus = Tus(api, "cancel.iso", MIB)
+    s = begin_piece(trayd, tus, 0, MIB, bytes(100000)) if busy else None
+    if how == "transfer":
+        assert api.delete("/api/v1/transfers/" + tus.id).json()["state"] == "cancelled"
+    elif how == "image":
+        assert api.delete("/api/v1/images/cancel.iso").status_code == 204
+    else:
+        tus.delete()
+    if s:
+        answer = read_all(s)
+        assert b"cancelled" in answer or b"upload_busy" in answer, answer
+    until(lambda: hidden(trayd) == [], "its files are gone")
+    until(lambda: state_of(api, tus) == "cancelled", "the end of the transfer")
+    tus.head(404)
+    assert api.get("/api/v1/images/cancel.iso").status_code == 404
+    Tus(api, "cancel.iso", MIB)  # the name is free
+
+
+@pytest.mark.parametrize("stalled", [True, False])
+def test_cancel_a_put(trayd, api, stalled):
+    """The connection ends with a clear error, at once, whether its client sends or not."""
+    s = trayd.connect()
+    s.sendall(f"PUT /api/v1/images/put.iso HTTP/1.1\r\nHost: 127.0.0.1:{trayd.port}\r\nContent-Length: {1 << 30}\r\n\r\n".encode()
+              + bytes(MIB))
+    transfer = until(lambda: api.get("/api/v1/transfers").json()["transfers"], "the transfer")[0]
+    assert transfer["method"] == "put" and transfer["state"] == "running"
+    stop = threading.Event()
+
+    def send():
+        try:
+            while not stop.is_set():
+                s.sendall(bytes(65536))
+        except OSError:
+            pass
+
+    sender = None if stalled else threading.Thread(target=send)
+    if sender:
+        sender.start()
+    assert api.delete("/api/v1/transfers/" + transfer["id"]).json()["state"] == "cancelled"
+    stop.set()
+    if sender:
+        sender.join()
+    assert b'"code":"cancelled"' in read_all(s)
+    assert hidden(trayd) == []
+
+
+def test_events_of_transfers(trayd, api):
+    data = content(MIB)
+    with trayd.request("GET", "/api/v1/events", stream=True) as stream:
+        lines = stream.iter_lines()
+        tus = Tus(api, "ev.iso", len(data))
+        tus.piece(0, data)
+        states = []
+        for line in lines:
+            if line == b"event: transfer":
+                text = next(lines)
+                states.append("paused" if b'"paused"' in text else "running" if b'"running"' in text else "done")
+            if states and states[-1] == "done":
+                break
+    assert states[0] == "paused" and "running" in states and len(states) < 8
+
+
+def test_a_put_that_broke_off_leaves_nothing(trayd, api):
+    s = trayd.connect()
+    s.sendall(f"PUT /api/v1/images/put.iso HTTP/1.1\r\nHost: 127.0.0.1:{trayd.port}\r\nContent-Length: 1000000\r\n\r\n".encode()
+              + bytes(1000))
+    until(lambda: api.get("/api/v1/transfers").json()["transfers"], "the transfer")
+    s.close()
+    ended = until(lambda: [t for t in api.get("/api/v1/transfers").json()["transfers"] if t["state"] == "failed"], "its end")
+    assert ended[0]["code"] == "aborted"
+    assert hidden(trayd) == []
+
+
+# ---- across lives ----
+
+def test_after_a_restart(trayd, api):
+    data = content(3 * MIB)
+    tus = Tus(api, "again.iso", len(data), sha256=sha256(data))
+    tus.piece(0, data[:MIB])
+    for step in range(2):
+        trayd.restart()
+        tus.api = api = Client(trayd.url)
+        image = api.get("/api/v1/images/again.iso").json()
+        assert not image["complete"] and image["received"] == MIB * (step + 1)
+        transfer = api.get("/api/v1/transfers").json()["transfers"][0]
+        assert transfer["id"] == tus.id and transfer["state"] == "paused" and transfer["bytes"] == MIB * (step + 1)
+        assert Tus(api, "again.iso", len(data), status=409).created.json()["code"] == "exists"
+        assert tus.offset() == MIB * (step + 1)
+        tus.piece(MIB * (step + 1), data[MIB * (step + 1):MIB * (step + 2)])
+    assert_image(api, "again.iso", data)
+    trayd.restart()
+    tus.api = Client(trayd.url)
+    assert tus.offset() == len(data)
+
+
+def test_ten_interruptions(trayd):
+    """Each at a random place, every third a kill -9: no acknowledged byte is lost, and the digest is right."""
+    rng = random.Random(7)
+    data = content(24 * MIB, seed=7)
+    api = Client(trayd.url)
+    tus = Tus(api, "ten.iso", len(data), sha256=sha256(data))
+    at = 0
+    for turn in range(10):
+        size = rng.randrange(1, max(2, (len(data) - at) // 4))
+        s = trayd.connect()
+        lines = [f"PATCH {tus.path} HTTP/1.1", f"Host: 127.0.0.1:{trayd.port}", f"Content-Length: {len(data) - at}",
+                 f"Upload-Offset: {at}", *(f"{k}: {v}" for k, v in PIECE.items())]
+        s.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + data[at:at + size])
+        if turn % 3 == 2:
+            trayd.stop(signal.SIGKILL, expect=-signal.SIGKILL)
+            s.close()
+            trayd.start().wait_ready()
+            tus.api = Client(trayd.url)
+        elif turn % 3 == 1:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            s.close()
+        else:
+            s.close()
+        offset = tus.offset()
+        assert at <= offset <= at + size
+        at = offset
+        if turn % 2:  # a piece that is acknowledged is there after anything
+            part = min(100000, len(data) - at - 1)
+            tus.piece(at, data[at:at + part])
+            at += part
+    tus.piece(at, data[at:])
+    assert_image(tus.api, "ten.iso", data)
+
+
+def test_expiry(start_trayd):
+    trayd = start_trayd(server='upload_expires = "1 s"; ').wait_ready()
+    api = Client(trayd.url)
+    tus = Tus(api, "old.iso", 1000)
+    until(lambda: hidden(trayd) == [], "the expiry")
+    assert api.head(tus.path, headers=VERSION).status_code == 410
+    transfer = api.get("/api/v1/transfers/" + tus.id).json()
+    assert transfer["state"] == "failed" and transfer["code"] == "upload_expired"
+    assert api.get("/api/v1/images/old.iso").status_code == 404
+
+
+def test_expiry_of_what_an_earlier_life_left(start_trayd):
+    trayd = start_trayd(server='upload_expires = "1 h"; ').wait_ready()
+    api = Client(trayd.url)
+    old, young = Tus(api, "old.iso", 1000), Tus(api, "young.iso", 1000)
+    trayd.stop()
+    os.utime(os.path.join(trayd.store, ".trayd", f"partial-{old.id}.json"), (1, 1))
+    trayd.start().wait_ready()
+    old.api = young.api = Client(trayd.url)
+    old.head(404)
+    assert young.offset() == 0
+    assert hidden(trayd) == [f"partial-{young.id}", f"partial-{young.id}.json"]
+
+
+def test_damaged_records(trayd, api):
+    """Whatever stands there: no crash, and what can be saved is."""
+    data = content(2 * MIB)
+    keep = [Tus(api, f"{i}.iso", len(data), body=data[:MIB]) for i in range(4)]
+    trayd.stop()
+    folder = os.path.join(trayd.store, ".trayd")
+
+    def record(i):
+        return open(os.path.join(folder, f"partial-{keep[i].id}.json"), "r+b")
+
+    with record(0) as f:
+        f.truncate(100)  # the description is gone: nobody knows what this was
+    with record(1) as f:
+        f.write(b"X" * 64)  # one mark is spoilt: the other counts
+    with record(2) as f:
+        f.write(b"X" * 64)
+        f.seek(4096)
+        f.write(b"X" * 64)  # both are: all is sent again
+    os.truncate(os.path.join(folder, f"partial-{keep[3].id}"), 1000)  # somebody cut the data
+    open(os.path.join(folder, "partial-0000000000000000.json"), "wb").close()
+    open(os.path.join(folder, "partial-00"), "wb").close()
+    trayd.start().wait_ready()
+    api = Client(trayd.url)
+    for tus in keep:
+        tus.api = api
+    keep[0].head(404)
+    offsets = [tus.offset() for tus in keep[1:]]
+    assert offsets[0] in (0, MIB) and offsets[1] == 0 and offsets[2] == 1000
+    for tus, at in zip(keep[1:], offsets):
+        tus.piece(at, data[at:])
+    for i in range(1, 4):
+        assert_image(api, f"{i}.iso", data)
+
+
+def test_many_that_wait(trayd, api):
+    uploads = [Tus(api, f"{i}.iso", 1000) for i in range(80)]
+    assert Tus(api, "more.iso", 1000, status=429).created.json()["code"] == "too_many_requests"
+    assert len(api.get("/api/v1/images?limit=1000").json()["images"]) == 80
+    trayd.restart()
+    api = Client(trayd.url)
+    assert len(api.get("/api/v1/transfers").json()["transfers"]) == 80
+    for tus in uploads:
+        tus.api = api
+        tus.delete()
+    assert hidden(trayd) == []
+
+
+def test_descriptors_and_threads(trayd, api):
+    def once(i):
+        tus = Tus(api, f"x{i}.iso", 1000)
+        tus.piece(0, bytes(500))
+        tus.piece(0, bytes(500), status=409)
+        tus.piece(500, bytes(500), status=460, **{"Upload-Checksum": "md5 " + encode(bytes(16))})
+        tus.delete()
+
+    once(0)
+    descriptors, threads = trayd.descriptors(), trayd.threads()
+    for i in range(1, 20):
+        once(i)
+    until(lambda: trayd.descriptors() <= descriptors and trayd.threads() <= threads, "no descriptor and thread left over")
+
+
+def test_an_incomplete_one_cannot_be_inserted(start_trayd):
+    trayd = start_trayd(more=QUICK_DRIVES).wait_ready()
+    api = Client(trayd.url)
+    Tus(api, "half.iso", 2 * MIB, body=bytes(MIB))
+    answer = api.put("/api/v1/drives/cd0/medium", json={"image": "half.iso"})
+    assert answer.status_code in (404, 409), answer.text
+    print(answer.json())
+    assert api.get("/api/v1/images/half.iso/content").json()["code"] == "image_incomplete"
