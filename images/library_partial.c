@@ -317,7 +317,11 @@ static bool look_at(void *owner, const char *id)
         if (partial_remove(l->ops, s->in->root_fd, id, &e) < 0) s->failed = true;
         return true;
     }
-    if (!finished && adopt(s, id, look, left, &e) < 0)
+    if (finished || adopt(s, id, look, left, &e) == 0) return true;
+    /* The name is taken, and no byte has come: its maker was never told, or began again. */
+    if (e.code == ERR_EXISTS && look->mark.offset == 0)
+        s->failed |= partial_remove(l->ops, s->in->root_fd, id, &e) < 0;
+    else
         log_warning("The upload of \"%s\" cannot be continued for now: %s", look->record.name, e.text);
     return true;
 }

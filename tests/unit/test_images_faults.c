@@ -2,89 +2,14 @@
  * The Nth file operation of an upload fails, or the process ends there, for N = 1, 2, 3 ... until none is reached.
  * Afterwards the image is absent (or as it was) or complete, no byte of the upload is left, and the next one works.
  */
-#include "tests/unit/images_fixture.h"
+#include "tests/unit/images_faulty.h"
 
 #include <sys/wait.h>
 
 #define BYTES 1200000 /* two full pieces and a part */
 #define OLD "old"
-#define EXIT_STATUS 77
 
 static uint8_t data[BYTES];
-
-/* By default the thread sanitizer lets each process that ends sleep for a second first, and many end here. */
-const char *__tsan_default_options(void);
-const char *__tsan_default_options(void)
-{
-    return "atexit_sleep_ms=0";
-}
-
-/* ---- a table of operations that fail when told to ---- */
-
-enum how { FAIL, FAIL_FOR_GOOD, WRITE_LESS, END_PROCESS };
-
-static struct {
-    enum how how;
-    int errnum;
-    int at;    /* the operation that fails; 0: none */
-    int count; /* so far; one operation at a time, so no lock is needed */
-    const char *trace[64]; /* the names of the first ones, from 1 */
-} fault;
-
-static bool is_due(const char *name)
-{
-    fault.count++;
-    if (fault.count < (int)ARRAY_LEN(fault.trace)) fault.trace[fault.count] = name;
-    if (fault.at == 0 || fault.count < fault.at || fault.how == WRITE_LESS) return false;
-    if (fault.count > fault.at && fault.how != FAIL_FOR_GOOD) return false;
-    if (fault.how == END_PROCESS) _exit(EXIT_STATUS);
-    errno = fault.errnum;
-    return true;
-}
-
-#define FAULTY(name, params, args)                                                                                 \
-    static int faulty_##name params                                                                                \
-    {                                                                                                              \
-        return is_due(#name) ? -1 : fileops_kernel.name args;                                                      \
-    }
-
-FAULTY(open, (int dir, const char *path, int flags, mode_t mode), (dir, path, flags, mode))
-FAULTY(mkdir, (int dir, const char *name, mode_t mode), (dir, name, mode))
-FAULTY(room, (int fd, struct statvfs *ret), (fd, ret))
-FAULTY(reserve, (int fd, off_t offset, off_t len), (fd, offset, len))
-FAULTY(writeback, (int fd, off_t offset, off_t len), (fd, offset, len))
-FAULTY(truncate, (int fd, off_t size), (fd, size))
-FAULTY(set_xattr, (int fd, const char *name, const void *value, size_t len), (fd, name, value, len))
-FAULTY(rename_new, (int dir, const char *name, int to_dir, const char *to), (dir, name, to_dir, to))
-FAULTY(rename_over, (int dir, const char *name, int to_dir, const char *to), (dir, name, to_dir, to))
-FAULTY(unlink, (int dir, const char *name), (dir, name))
-
-static int faulty_sync(attr_unused int fd)
-{
-    return is_due("sync") ? -1 : 0; /* hundreds of real ones would only take time: nothing here looks at the disk */
-}
-
-static ssize_t faulty_write(int fd, const void *bytes, size_t len, off_t offset)
-{
-    if (is_due("write")) return -1;
-    if (fault.how == WRITE_LESS && fault.count == fault.at) len = MAX(len / 3, 1);
-    return fileops_kernel.write(fd, bytes, len, offset);
-}
-
-static const struct fileops faulty_ops = {
-    .open = faulty_open,
-    .mkdir = faulty_mkdir,
-    .room = faulty_room,
-    .reserve = faulty_reserve,
-    .write = faulty_write,
-    .writeback = faulty_writeback,
-    .truncate = faulty_truncate,
-    .set_xattr = faulty_set_xattr,
-    .sync = faulty_sync,
-    .rename_new = faulty_rename_new,
-    .rename_over = faulty_rename_over,
-    .unlink = faulty_unlink,
-};
 
 /* ---- three kinds of upload ---- */
 
