@@ -21,7 +21,7 @@ extern api_handler api_list_schedules, api_add_schedule, api_get_schedule, api_c
 extern api_handler api_list_audit;
 
 /* images.c, image_content.c, image_upload.c */
-extern api_handler api_list_images, api_get_image, api_delete_image;
+extern api_handler api_list_images, api_get_image, api_edit_image, api_delete_image;
 extern api_handler api_get_image_content, api_head_image_content;
 extern api_opener api_put_image;
 

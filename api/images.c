@@ -3,9 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/body.h"
 #include "api/conditions.h"
 #include "api/handlers.h"
 #include "api/query.h"
+#include "base/parse.h"
+#include "images/note.h"
 
 #define LIMIT_DEFAULT 100
 #define LIMIT_MAX 1000
@@ -83,6 +86,47 @@ void api_get_image(struct api *a, const struct api_request *rq, struct api_respo
     const char *store;
     json_t *image = NULL;
     if (images_store(rq, &store, &e) == 0) image = library_get(a->library, store, rq->params[0], &e);
+    if (image)
+        api_json(rs, 200, image);
+    else
+        api_problem(rs, &e);
+}
+
+/* null and absent differ: a note that is null is removed. */
+static int read_edit(const struct api_request *rq, char name[NAME_BYTES_MAX + 1], char note[NOTE_BYTES_MAX + 1],
+                     bool *readonly, struct library_edit *ret, struct err *e)
+{
+    bool has_name = false, has_note = false, has_readonly = false;
+    const struct json_member members[] = {
+        {.name = "name", .kind = JSON_TEXT, .ret = name, .size = NAME_BYTES_MAX + 1, .ret_given = &has_name},
+        {.name = "note", .kind = JSON_TEXT, .ret = note, .size = NOTE_BYTES_MAX + 1, .ret_given = &has_note},
+        {.name = "readonly", .kind = JSON_FLAG, .ret = readonly, .ret_given = &has_readonly},
+    };
+    cleanup_json json_t *body = body_parse(rq, true, e);
+    if (!body) return -1;
+    bool removes_note = json_is_null(json_object_get(body, "note"));
+    if (removes_note) json_object_set_new(body, "note", json_string(""));
+    if (json_read(body, members, ARRAY_LEN(members), e) < 0) return -1;
+    *ret = (struct library_edit){
+        .name = has_name ? name : NULL, .note = has_note ? note : NULL, .readonly = has_readonly ? readonly : NULL};
+    return 0;
+}
+
+/* PATCH /api/v1/images/{image} */
+void api_edit_image(struct api *a, const struct api_request *rq, struct api_response *rs)
+{
+    struct err e;
+    struct library_edit edit;
+    const char *store;
+    char name[NAME_BYTES_MAX + 1], note[NOTE_BYTES_MAX + 1], etag[80];
+    bool readonly = false;
+    json_t *image = NULL;
+    if (images_store(rq, &store, &e) == 0 && read_edit(rq, name, note, &readonly, &edit, &e) == 0 &&
+        (!edit.name || images_usage_known(a, &e) == 0) &&
+        images_if_match(a, rq, store, rq->params[0], etag, &e) == 0) {
+        edit.if_match = etag[0] ? etag : NULL;
+        image = library_edit_image(a->library, store, rq->params[0], &edit, &e);
+    }
     if (image)
         api_json(rs, 200, image);
     else

@@ -90,6 +90,8 @@
       "Use a regular file or a block device of at least one 512-byte sector.")                                    \
     X(ERR_DRIVE_TYPE_DIFFERS,       "drive_type_differs",         422, "The drive is of another type",            \
       "Use a drive of that type, or change this one's under /type.")                                              \
+    X(ERR_STORE_CANNOT,             "store_cannot",               422, "The store's file system cannot do this",     \
+      "Use a store on a file system with permissions and extended attributes, such as ext4.")                     \
     X(ERR_DIGEST_MISMATCH,          "digest_mismatch",            422, "The content does not match its digest",   \
       "Upload it again; compare the file with its source.")                                                       \
     X(ERR_MEDIUM_IN_USE,            "medium_in_use",              423, "The host is using the medium",            \

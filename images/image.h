@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "images/inspect.h"
 #include "images/look_cache.h"
+#include "images/note.h"
 #include "images/stored_digest.h"
 
 #define IMAGE_ETAG_MAX 40 /* a quote, 32 hexadecimal digits, a quote */
@@ -18,6 +19,7 @@ struct image {
     bool readonly;                  /* nobody may write to the file, or to its store */
     char etag[IMAGE_ETAG_MAX];
     char sha256[SHA256_TEXT_MAX];   /* "": unknown */
+    char note[NOTE_BYTES_MAX + 1];  /* "": none */
     bool detailed;                  /* by image_look(): otherwise only the summary of `found` is there */
     struct inspect_result found;
 };

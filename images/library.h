@@ -58,7 +58,7 @@ struct transfers *library_transfers(struct library *l);
 
 struct library_query {
     const char *store;  /* NULL: all stores */
-    const char *search; /* part of the name, case-insensitive; NULL: any */
+    const char *search; /* part of the name or note, case-insensitive; NULL: any */
     const char *sort;   /* "name", "size", "modified"; a leading '-' reverses; NULL: name */
     int limit;          /* 1 to 1000 */
     const char *after;  /* cursor of the previous page, NULL for the first */
@@ -71,8 +71,8 @@ struct library_query {
 json_t *library_list(struct library *l, const struct library_query *q, struct err *e);
 
 /*
- * An image as JSON: name, store, size, modified, complete, readonly (nobody has write permission, or the store is
- * read-only), sha256 (or null), drives, suggested_type ("cdrom", "disk"), suggested_reason, etag (null while the image
+ * An image as JSON: name, store, size, modified, complete, note (or null), readonly (nobody has write permission, or the
+ * store is read-only), sha256 (or null), drives, suggested_type ("cdrom", "disk"), suggested_reason, etag (null while the image
  * is writable in a drive), and what an inspection found (inspect_json.h): format, bootable, container, label,
  * filesystem, installer, partitions, warnings. One that is being received has complete: false, "received", its
  * announced size or null, null for what is not known yet, and none of the details; one that is being replaced is shown
@@ -182,6 +182,18 @@ int library_content_open(struct library *l, const char *store, const char *name,
                          struct err *e);
 /* An image that is still being received is cancelled: the upload's next step fails with `cancelled`. */
 int library_delete(struct library *l, const char *store, const char *name, const char *if_match, struct err *e);
+
+struct library_edit {
+    const char *name;     /* the new one, in the same folder; NULL: as it is */
+    const char *note;     /* "" removes it; NULL: as it is */
+    const bool *readonly; /* the default for inserts; NULL: as it is */
+    const char *if_match; /* strong ETag, "*" or NULL */
+};
+
+/* Changes what is given, or nothing where that can be told beforehand: exists, image_in_use (a new name for one that is
+ * in a drive), image_incomplete, store_cannot, ... Returns the image as it is then. */
+json_t *library_edit_image(struct library *l, const char *store, const char *name, const struct library_edit *edit,
+                           struct err *e);
 
 /*
  * Between an insert's acceptance by trayd-gadget and a delete there must be no gap: the API takes this lock around

@@ -110,6 +110,7 @@ static json_t *incomplete_json(const struct library_slot *s)
     json_put_flag(json, "complete", false);
     json_put_flag(json, "readonly", false);
     json_put(json, "sha256", NULL);
+    json_put(json, "note", NULL);
     json_put(json, "drives", json_array());
     inspect_json_summary(json, NULL, 0);
     json_put(json, "etag", NULL);

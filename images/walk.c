@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/fd.h"
+#include "images/note.h"
 
 #define BLOCK_BYTES 65536
 
@@ -113,6 +114,13 @@ static int look_up_key(const struct walker *k, int dir_fd, const char *name, int
     return 0;
 }
 
+static bool note_matches(const struct search *search, int dir_fd, const char *name)
+{
+    char note[NOTE_BYTES_MAX + 1];
+    note_read_at(dir_fd, name, note);
+    return note[0] && search_matches(search, note);
+}
+
 static int visit(struct walker *k, const struct walk_folder *folder, int dir_fd, const struct dirent *entry)
 {
     const char *name = entry->d_name;
@@ -124,7 +132,7 @@ static int visit(struct walker *k, const struct walk_folder *folder, int dir_fd,
         return 0;
     }
     if (kind == DT_DIR) return add_folder(k, folder, name);
-    if (k->search && !search_matches(k->search, name)) return 0;
+    if (k->search && !search_matches(k->search, name) && !note_matches(k->search, dir_fd, name)) return 0;
     struct order_item at = {.name = name, .store = folder->ref};
     if (look_up_key(k, dir_fd, name, &at.key) < 0) return 0;
     if (k->after && order_compare(k->order, &at, k->after) <= 0) return 0;

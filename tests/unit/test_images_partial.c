@@ -70,6 +70,7 @@ static int ask(struct library *l, struct library_partial_status *status, struct 
     if (status->offset < client->acknowledged)
         fail_msg("%lld bytes of %lld that were acknowledged", (long long)status->offset,
                  (long long)client->acknowledged);
+    assert_true(status->finished == (status->offset == BYTES)); /* a client takes the full size for the end */
     client->acknowledged = status->offset;
     client->finished = status->finished;
     return 0;
