@@ -31,7 +31,7 @@ struct library_limits {
     msec upload_expires; /* ms that an upload which can be continued is kept after its last byte */
 };
 
-#define LIBRARY_LIMITS_DEFAULT {.upload_max = (int64_t)16 << 40, .upload_expires = (msec)24 * 60 * 60 * 1000}
+#define LIBRARY_LIMITS_DEFAULT {.upload_max = INT64_MAX, .upload_expires = (msec)24 * 60 * 60 * 1000}
 
 struct library *library_new(const struct store_list *stores, struct err *e); /* with the default limits */
 struct library *library_new_limited(const struct store_list *stores, const struct library_limits *limits,

@@ -22,7 +22,7 @@ static const struct config_key server_keys[] = {
     KEY(header_timeout, CONFIG_DURATION, .min = 500, .max = 600000, .help = "for the head of a request"),
     KEY(body_timeout, CONFIG_DURATION, .min = 500, .max = 600000,
         .help = "for a JSON body, and for each 64 KiB of an upload"),
-    KEY(upload_max, CONFIG_SIZE, .help = "the largest image that is received"),
+    KEY(upload_max, CONFIG_SIZE, .help = "the largest image that is received; 0: whatever the store has room for"),
     KEY(upload_expires, CONFIG_DURATION, .min = 1000, .max = (msec)365 * 24 * 60 * 60 * 1000,
         .help = "how long an unfinished upload is kept after its last byte"),
     {0},
@@ -48,7 +48,6 @@ void server_config_defaults(struct server_config *c)
         .log_level = LOG_LEVEL_INFO,
         .header_timeout = 20000,
         .body_timeout = 30000,
-        .upload_max = (uint64_t)16 << 40,
         .upload_expires = (msec)24 * 60 * 60 * 1000,
     };
 }

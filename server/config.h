@@ -22,7 +22,7 @@ struct server_config {
     char user[32];                 /* what trayd becomes when it is started as root */
     int log_level;                 /* enum log_level */
     msec header_timeout, body_timeout;
-    uint64_t upload_max;           /* bytes of one image */
+    uint64_t upload_max;           /* bytes of one image; 0: any */
     msec upload_expires;
     int listen_line, hosts_line, database_line;
     struct store_list stores;

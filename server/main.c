@@ -129,7 +129,7 @@ static int start_service(struct service *s, struct err *e)
     struct api_history history = store_operations_history(s->db);
     struct api_audit audit = store_audit_log(s->db);
     const struct library_limits limits = {
-        .upload_max = (int64_t)MIN(s->config.upload_max, (uint64_t)INT64_MAX),
+        .upload_max = s->config.upload_max ? (int64_t)MIN(s->config.upload_max, (uint64_t)INT64_MAX) : INT64_MAX,
         .upload_expires = s->config.upload_expires,
     };
     s->library = library_new_limited(&s->config.stores, &limits, e);

@@ -84,10 +84,12 @@ export const cancelSchedule = id => data('DELETE', ['schedules', id]);
 
 // ---- images ----
 
-export const imageAddress = (name, store) => address(['images', name], { store });
 export const contentAddress = (name, store) => address(['images', name, 'content'], { store });
 export const images = (query, signal) => data('GET', ['images'], { query, signal });
 export const deleteImage = (name, store) => data('DELETE', ['images', name], { query: { store } });
+export const editImage = (name, store, body) => data('PATCH', ['images', name], { query: { store }, body });
+export const transfers = async () => (await data('GET', ['transfers'])).transfers;
+export const cancelTransfer = id => data('DELETE', ['transfers', id]);
 export const stores = async () => (await data('GET', ['stores'])).stores;
 
 export async function contentEtag(name, store) {

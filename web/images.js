@@ -45,15 +45,17 @@ function createRow(first, use) {
     let image = first;
     const name = el('bdi', { class: 'image-name' });
     const facts = el('span', { class: 'facts' });
+    const note = el('p', { class: 'image-note' });
     const used = el('span', { class: 'used' });
     const progress = el('progress', { 'aria-label': 'Received' });
     const digest = digestPart();
     const insert = el('button', { type: 'button', onclick: () => use.insert(image) }, 'Insert…');
+    const edit = el('button', { type: 'button', class: 'quiet', onclick: () => use.edit(image) }, 'Edit…');
     const download = el('a', { class: 'button quiet', download: '' }, 'Download');
     const remove = el('button', { type: 'button', class: 'quiet', onclick: () => { if (!isOff(remove)) use.remove(image); } }, 'Delete…');
-    const buttons = el('div', { class: 'buttons' }, insert, download, remove);
+    const buttons = el('div', { class: 'buttons' }, insert, edit, download, remove);
     const node = el('li', { class: 'image', 'data-image': first.name },
-        el('div', { class: 'image-words' }, el('span', {}, name, ' ', used), facts, progress, digest.node), buttons);
+        el('div', { class: 'image-words' }, el('span', {}, name, ' ', used), facts, note, progress, digest.node), buttons);
     return {
         node,
         update(newer) {
@@ -71,18 +73,23 @@ function createRow(first, use) {
             }
             show(insert, image.complete);
             show(download, image.complete);
+            show(edit, image.complete);
+            setText(note, (image.note ?? '').split('\n').map(visible).join('\n'));
+            show(note, image.note);
             setText(remove, image.complete ? 'Delete…' : 'Stop…');
             digest.update(image);
             setAttribute(download, 'href', api.contentAddress(image.name, image.store));
             setAttribute(download, 'aria-label', `Download ${image.name}`);
             setAttribute(insert, 'aria-label', `Insert ${image.name}…`);
+            setAttribute(edit, 'aria-label', `Edit ${image.name}…`);
             setAttribute(remove, 'aria-label', `${image.complete ? 'Delete' : 'Stop receiving'} ${image.name}…`);
             setOff(remove, drives.length ? `It is in ${drives.join(', ')}: eject it first` : null);
         },
     };
 }
 
-// use: drives() the drives, insert(image) opens the dialog, stores() the stores, isUploading(image) from this page.
+// use: drives() the drives, insert(image) and edit(image) open dialogs, stores() the stores, isUploading(image): it is shown
+// among the uploads.
 export function createImages(section, use) {
     let items = [];
     let next = null;
@@ -102,7 +109,7 @@ export function createImages(section, use) {
     function render() {
         update(items.filter(image => image.complete || !use.isUploading(image)));
         show(none, items.length === 0);
-        setText(none, search.value ? 'No image has that in its name.' : 'There are no images yet. Upload one, or drop it here.');
+        setText(none, search.value ? 'No image has that in its name or note.' : 'There are no images yet. Upload one, or drop it here.');
         show(more, next);
     }
 

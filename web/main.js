@@ -1,9 +1,10 @@
 // Puts the parts together: the stream of events to those who show things, and their wishes to the API.
 
 import * as api from './api.js';
-import { everySecond, learn } from './clock.js';
+import { everySecond, learn, now as clock } from './clock.js';
 import { el, setText, show } from './dom.js';
 import { createDrives } from './drives.js';
+import { createEditDialog } from './edit.js';
 import { follow } from './events.js';
 import { createGadget } from './gadget.js';
 import { createImages } from './images.js';
@@ -12,6 +13,7 @@ import { createOperations } from './operations.js';
 import { createOrders } from './orders.js';
 import { createSchedules } from './schedules.js';
 import { bytes } from './units.js';
+import { createTransfers } from './transfers.js';
 import { createUploads } from './upload.js';
 
 const section = id => document.getElementById(id);
@@ -26,9 +28,15 @@ const insertDialog = createInsertDialog({
     drives: drives.all, get: drives.get, insert: orders.insert, defaultStore: () => stores[0]?.name,
 });
 const uploads = createUploads(section('images'), { store: () => storeSelect.value || undefined, uploaded: () => loadImages() });
-const images = createImages(section('images'), {
-    drives: drives.all, insert: image => insertDialog.open({ forImage: image }), stores: () => stores, isUploading: uploads.isUploading,
+const transfers = createTransfers(section('images').querySelector('.transfers'), {
+    isOurs: uploads.isUploading, changed: () => images.render(), now: clock,
 });
+const images = createImages(section('images'), {
+    drives: drives.all, insert: image => insertDialog.open({ forImage: image }), stores: () => stores,
+    edit: image => editDialog.open(image),
+    isUploading: image => uploads.isUploading(image) || transfers.shows(image),
+});
+const editDialog = createEditDialog(() => images.load());
 
 drives.connect({
     eject: orders.eject, pinhole: orders.pinhole, forceNow: orders.forceNow, cancel: orders.cancel,
@@ -84,7 +92,7 @@ function setSystem(system) {
 
 async function loadAll() {
     await quietly(api.system().then(setSystem));
-    await Promise.all([quietly(loadDrives()), quietly(operations.load()), loadImages()]);
+    await Promise.all([quietly(loadDrives()), quietly(operations.load()), loadImages(), quietly(transfers.load())]);
 }
 
 // ---- what happens ----
@@ -97,6 +105,7 @@ const HEAR = {
     },
     schedule: schedule => schedules.set(schedule),
     image: image => images.set(image),
+    transfer: transfer => transfers.set(transfer),
     store: () => loadImages(),
     system: setSystem,
     host_ejected: event => drives.hostEjected(event),

@@ -1,46 +1,20 @@
-// Uploads: one file after the other, as the raw body of a PUT. XMLHttpRequest, because fetch does not tell how far an
-// upload has come.
+// Uploads of this page: one file after the other.
 
 import * as api from './api.js';
 import { el, setAttribute, setText, show } from './dom.js';
 import { announce } from './live.js';
 import { problemPlace } from './problem.js';
+import { upload } from './tus.js';
 import { bytes, duration, speed } from './units.js';
 import { visible } from './words.js';
 
 const WINDOW = 5000; // ms over which the speed is measured
 
-function send(url, file, headers, progress) {
-    const xhr = new XMLHttpRequest();
-    const result = new Promise((resolve, reject) => {
-        xhr.upload.onprogress = event => progress(event.loaded);
-        xhr.onload = () => (xhr.status < 300
-            ? resolve(JSON.parse(xhr.responseText))
-            : reject(api.problemFrom(xhr.status, xhr.getResponseHeader('Content-Type'), xhr.responseText)));
-        xhr.onerror = () => reject(api.unreachable('The connection was lost during the upload.'));
-        xhr.onabort = () => reject(new DOMException('', 'AbortError'));
-        xhr.open('PUT', url);
-        xhr.setRequestHeader('Content-Type', 'application/octet-stream');
-        for (const [name, value] of Object.entries(headers)) xhr.setRequestHeader(name, value);
-        xhr.send(file);
-    });
-    return { result, abort: () => xhr.abort() };
-}
-
-// A refusal is better heard before the first gigabyte than after it.
-async function refuseTaken(name, store) {
-    const { images } = await api.images({ q: name, store, limit: 1000 });
-    if (!images.some(image => image.name === name && (image.store === store || !store))) return;
-    throw new api.Problem({
-        code: 'exists', title: 'The name is taken', detail: `There is an image "${name}" already.`,
-        remedy: 'Replace it, or rename the file and upload it again.',
-    });
-}
-
 function createMeter(total) {
-    const marks = [{ at: performance.now(), sent: 0 }];
+    let marks = [];
     return sent => {
         const at = performance.now();
+        if (marks.length && sent < marks.at(-1).sent) marks = []; // some of it was lost on the way
         marks.push({ at, sent });
         while (marks.length > 2 && at - marks[0].at > WINDOW) marks.shift();
         const rate = (sent - marks[0].sent) / Math.max(at - marks[0].at, 1) * 1000;
@@ -81,11 +55,14 @@ function createRow(job, finished) {
             problem.clear();
             setText(cancel, 'Cancel');
             try {
-                const headers = job.replace ? { 'If-Match': await api.contentEtag(job.name, job.store) ?? '*' } : {};
-                if (!job.replace) await refuseTaken(job.name, job.store);
-                const transfer = send(api.imageAddress(job.name, job.store), job.file, headers, sent => {
-                    setAttribute(bar, 'value', sent);
-                    setText(text, meter(sent));
+                if (job.replace) job.etag = await api.contentEtag(job.name, job.store) ?? '*';
+                const transfer = upload(job, {
+                    progress(sent) {
+                        setAttribute(bar, 'value', sent);
+                        setText(text, meter(sent));
+                    },
+                    goesOn: sent => announce(`${job.name} goes on at ${bytes(sent)}`),
+                    waits: (doc, seconds) => setText(text, `${doc.title}. It goes on by itself: next try in ${duration(seconds)}`),
                 });
                 abort = transfer.abort;
                 await transfer.result;

@@ -66,9 +66,27 @@ def test_a_tour_of_every_operation(start_trayd):
     waiting = wait_for_host(trayd, api)
     assert api.delete("/api/v1/operations/" + waiting).status_code == 200
     api.eject("cd0", mode="forced")
+    tour_of_uploads(api)
+    assert api.request("patch", "/api/v1/images/tour.iso", json={"note": "seen"}).status_code == 200
     assert api.delete("/api/v1/images/tour.iso").status_code == 204
     unseen = [name for name, *_ in ALL if not any(s < 400 for s in Client.exercised.get(name, ()))]
     assert not unseen, f"never answered: {unseen}"
+
+
+def tour_of_uploads(api):
+    version = {"Tus-Resumable": "1.0.0"}
+    assert api.request("options", "/api/v1/uploads").status_code == 204
+    made = api.post("/api/v1/uploads", headers={**version, "Upload-Length": "9", "Upload-Metadata": "filename eA=="})
+    assert made.status_code == 201
+    path = made.headers["Location"]
+    piece = {**version, "Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"}
+    assert api.request("patch", path, headers=piece, data=b"x").status_code == 204
+    assert api.head(path, headers=version).status_code == 200
+    transfer = "/api/v1/transfers/" + path.rsplit("/", 1)[1]
+    assert api.get("/api/v1/transfers").status_code == api.get(transfer).status_code == 200
+    assert api.delete(transfer).status_code == 200
+    made = api.post("/api/v1/uploads", headers={**version, "Upload-Length": "9", "Upload-Metadata": "filename eA=="})
+    assert api.delete(made.headers["Location"], headers=version).status_code == 204
 
 
 def wait_for_host(trayd, api):

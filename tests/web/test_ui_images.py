@@ -1,6 +1,7 @@
 """Images on the page: uploads, names that mean harm, deleting."""
 import hashlib
 import os
+import signal
 
 import pytest
 
@@ -14,6 +15,7 @@ LONG = "x" * 251 + ".iso"
 def file(tmp_path):
     def make(name, content=b"\x42" * 300000):
         path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
         path.write_bytes(content)
         return path
     return make
@@ -96,11 +98,93 @@ def test_upload_of_others_can_be_stopped(page):
     with page.trayd.connect() as s:
         s.sendall(b"PUT /api/v1/images/theirs.img HTTP/1.1\r\nHost: localhost:%d\r\nContent-Length: 5000000\r\n\r\n" % page.trayd.port)
         s.sendall(bytes(1000))
-        row = page.find(".image", "theirs.img")
-        assert "being received" in row.text and "5 MB in all" in row.text
-        page.press("button", "Stop…", within=row)
-        page.press("dialog[open] button", "Stop it")
+        row = page.find(".transfer", "theirs.img")
+        page.wait(lambda: "1 kB of 5 MB" in row.text or "1000 bytes of 5 MB" in row.text or "0 bytes of 5 MB" in row.text)
+        assert "by local from 127.0.0.1" in row.text
         page.gone(".image", "theirs.img")
+        page.press("button", "Cancel", within=row)
+        page.gone(".transfer", "theirs.img")
+        assert b'"code":"cancelled"' in s.recv(65536)
+
+
+def paused(page, name):
+    found = page.trayd.request("GET", "/api/v1/transfers").json()["transfers"]
+    return next((t for t in found if t["name"] == name and t["state"] == "paused"), None)
+
+
+def test_upload_goes_on_after_the_page_was_loaded_anew(page, file):
+    """The tab is closed in the middle; later the same file is chosen again."""
+    content = os.urandom(40_000_000)
+    path = file("long.img", content)
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 6_000_000}
+    page.browser.execute_cdp_cmd("Network.enable", {})
+    page.browser.execute_cdp_cmd("Network.emulateNetworkConditions", slow)
+    choose(page, path)
+    page.find(".upload", "left")
+    page.run("window.addEventListener('beforeunload', event => event.stopImmediatePropagation(), true)")
+    page.browser.execute_cdp_cmd("Network.emulateNetworkConditions", {**slow, "uploadThroughput": -1})
+    page.browser.get("about:blank")
+    there = page.wait(lambda: paused(page, "long.img"), "the upload's pause")["bytes"]
+    page.open()
+    page.find(".transfer", "choose the same file again to go on")
+    page.find(".transfer", "long.img")
+    other = file("other/long.img", bytes(len(content)))  # the same name and size, but not the same file
+    choose(page, other)
+    page.find(".upload .problem", "The name is taken")
+    page.press(".upload button", "Remove")
+    choose(page, path)
+    page.find(".image", "long.img")
+    page.gone(".upload")
+    page.gone(".transfer")
+    with open(os.path.join(page.trayd.store, "long.img"), "rb") as f:
+        assert f.read() == content
+    transfer = page.trayd.request("GET", "/api/v1/transfers").json()["transfers"][0]
+    assert transfer["bytes"] == len(content) and there > 0
+
+
+def test_upload_goes_on_after_the_service_was_away(page, file):
+    """trayd is killed in the middle, and the page does not mind."""
+    page.expected += ["Failed to load resource", "ERR_CONNECTION", "ERR_INCOMPLETE"]
+    content = os.urandom(30_000_000)
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 6_000_000}
+    page.browser.execute_cdp_cmd("Network.enable", {})
+    page.browser.execute_cdp_cmd("Network.emulateNetworkConditions", slow)
+    port = page.trayd.port
+    choose(page, file("kill.img", content))
+    page.find(".upload", "left")
+    page.trayd.stop(signal.SIGKILL, expect=-signal.SIGKILL)
+    page.find(".upload", "It goes on by itself")
+    page.browser.execute_cdp_cmd("Network.emulateNetworkConditions", {**slow, "uploadThroughput": -1})
+    page.trayd.arguments += ["--listen", f"127.0.0.1:{port}"]
+    page.trayd.start()
+    page.wait(lambda: os.path.exists(os.path.join(page.trayd.store, "kill.img")), "the image", 30)
+    page.gone(".upload")
+    with open(os.path.join(page.trayd.store, "kill.img"), "rb") as f:
+        assert f.read() == content
+
+
+def test_rename_note_and_mark(page):
+    page.trayd.request("PUT", "/api/v1/images/mine.img", data=b"x" * 4096)
+    row = page.find(".image", "mine.img")
+    page.press("button", "Edit…", within=row)
+    name = page.find("dialog[open] input[name=name]")
+    assert name.get_property("value") == "mine.img"
+    name.clear()
+    name.send_keys("debian.iso")
+    page.press("dialog[open] button", "Save")
+    page.find("dialog[open] .problem", "The name is taken")
+    name.clear()
+    name.send_keys("recovery.img")
+    page.find("dialog[open] textarea").send_keys("For the kitchen PC\nv2 <b>bold</b>")
+    page.press("dialog[open] input[name=readonly]")
+    page.press("dialog[open] button", "Save")
+    page.gone("dialog[open]")
+    row = page.find(".image", "recovery.img")
+    assert "For the kitchen PC\nv2 <b>bold</b>" in row.text and "read-only" in row.text
+    page.gone(".image", "mine.img")
+    page.find("#images .search").send_keys("KITCHEN")
+    page.gone(".image", "debian.iso")
+    page.find(".image", "recovery.img")
 
 
 def test_images_that_others_upload_and_delete(page):
