@@ -146,6 +146,7 @@ int keeper_start(const struct keeper_config *c, struct keeper *ret, struct err *
         prctl(PR_SET_NAME, "trayd-keeper");
         setsid(); /* Ctrl-C is for trayd, which ends us in order */
         close(ends[1]);
+        if (c->listening_fd > 0) close(c->listening_fd);
         _exit(keep(c, ends[0]));
     }
     close(ends[0]);

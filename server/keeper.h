@@ -18,6 +18,7 @@
 struct keeper_config {
     int program_fd;               /* from gadget_process_find(); taken */
     const char *const *arguments; /* of trayd-gadget */
+    int listening_fd;             /* of trayd, closed here: a new trayd must get its address; 0: none */
     bool end_with_parent;         /* also when trayd is killed */
     const char *remove_directory; /* at the end; NULL: none */
 };

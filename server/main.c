@@ -99,6 +99,7 @@ static int keep_gadget(struct service *s, int program_fd, struct err *e)
     snprintf(host_socket, sizeof host_socket, "%s/host.sock", s->config.runtime_dir);
     struct keeper_config c = {
         .program_fd = program_fd,
+        .listening_fd = s->listen_fd,
         .arguments = arguments,
         .end_with_parent = s->options.simulate,
         .remove_directory = s->simulation.directory[0] ? s->simulation.directory : NULL,
