@@ -150,7 +150,7 @@ $(B)/record: $(B)/tests/fuzz/record.o $(B)/images.a $(B)/base.a
 
 # ---- running, testing, installing --------------------------------------------------------------------------------
 
-.PHONY: run test unit lint fuzz vm random faults bench-eject model install uninstall clean need-build need-run need-test for-guests
+.PHONY: run test unit lint fuzz vm random faults bench-eject bench-upload model install uninstall clean need-build need-run need-test for-guests
 
 need-build need-run need-test: need-%:
 	@tests/need $*
@@ -173,6 +173,9 @@ unit: $(UNIT_TESTS) ## the unit tests of this VARIANT
 
 lint: ## the static checks
 	@tests/lint/run
+
+bench-upload: all ## a 5 GiB upload with ten interruptions, and the memory that it takes
+	@tests/bench/upload.py
 
 fuzz: ## the fuzzers of the parsers, a minute each
 	@tests/fuzz/run 60

@@ -8,6 +8,8 @@
 #include "images/store.h"
 #include "images/thread.h"
 
+enum follow_state { RESTS, RUNS, STOPS, FINISHES };
+
 struct follow {
     pthread_t thread;
     pthread_mutex_t lock;
@@ -16,7 +18,7 @@ struct follow {
     off_t at, size;
     int fd;
     int errnum;             /* of a read that failed; 0: none */
-    enum { RESTS, RUNS, STOPS, FINISHES } state;
+    enum follow_state state;
 };
 
 struct follow *follow_new(struct err *e)
@@ -106,7 +108,7 @@ void follow_to(struct follow *f, off_t size)
     pthread_mutex_unlock(&f->lock);
 }
 
-static void end(struct follow *f, int state)
+static void end(struct follow *f, enum follow_state state)
 {
     pthread_mutex_lock(&f->lock);
     f->state = state;

@@ -39,5 +39,6 @@ int hidden_make_file(const struct fileops *ops, int hidden_fd, const char *name,
 /* Calls `found` with the id of each record, until that returns false. Returns 0, or -1 with errno. */
 int hidden_each_record(int hidden_fd, bool (*found)(void *owner, const char *id), void *owner);
 
-/* Removes what nobody holds: whole uploads, and files without a record. Returns how many files it removed, or -1 where one could not be removed. */
+/* Removes what nobody holds: uploads in one piece, and files without a record. Returns how many files it removed, or -1
+ * where one could not be removed. */
 int hidden_collect(const struct fileops *ops, int hidden_fd);
