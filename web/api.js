@@ -36,7 +36,7 @@ export function problemFrom(status, type, text) {
         } catch { /* cut off on the way */ }
     }
     return new Problem({
-        code: 'unexpected', title: `Unexpected answer: HTTP ${status}`, detail: text.slice(0, 300),
+        code: 'unexpected', status, title: `Unexpected answer: HTTP ${status}`, detail: text.slice(0, 300),
         remedy: 'Is there a proxy between this browser and the appliance?',
     });
 }

@@ -65,8 +65,16 @@ export function upload(job, tell) {
     });
 
     async function offset() {
-        const answer = await send('HEAD', url, {});
-        return Number(answer.getResponseHeader('Upload-Offset'));
+        try {
+            const answer = await send('HEAD', url, {});
+            return Number(answer.getResponseHeader('Upload-Offset'));
+        } catch (e) {
+            if (e.doc?.status !== 404 && e.doc?.status !== 410) throw e; // an answer to HEAD has no body that says more
+            throw new api.Problem({
+                code: 'not_found', title: 'The upload is gone', remedy: 'Begin again.',
+                detail: 'It was cancelled, or thrown away because nobody went on with it.',
+            });
+        }
     }
 
     // One that the same file began, perhaps from another page or browser.
