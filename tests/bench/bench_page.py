@@ -77,7 +77,8 @@ def without(records):
 def stops(records):
     rows = []
     for series, release in kernels(records):
-        for switch, way, name in (("auto", "bare", "a bare write to `forced_eject`"), ("auto", "trayd", "trayd"), ("off", "trayd", "trayd")):
+        for switch, way, name in (("auto", "bare", "a bare write to `forced_eject`"), ("auto", "trayd", "trayd"),
+                                  ("off", "trayd", "trayd")):
             rs = select(records, series=series, case="stop", way=way, guest="stop-" + switch)
             rows.append((release, name, ATTRIBUTE[switch], of(rs, lambda r: r["result"] == "done"),
                          median_and_p99([emptied_ms(r) for r in rs]), figure(max((r["stall_ms"] for r in rs), default=None)),

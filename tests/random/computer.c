@@ -90,7 +90,8 @@ static bool read_at(struct bed *b, const char *who, unsigned block, unsigned cou
     if (n <= 0) return false;
     for (unsigned i = 0; i < (size_t)n / BLOCK; i++) {
         struct sector s;
-        if (!sector_read(b->piece + i * BLOCK, &s)) disagree("%s: the host reads something in block %u: %.60s", who, block + i, b->piece + i * BLOCK);
+        if (!sector_read(b->piece + i * BLOCK, &s))
+            disagree("%s: the host reads something in block %u: %.60s", who, block + i, b->piece + i * BLOCK);
         if (b->image < 0) b->image = s.image;
         if (s.image != b->image)
             disagree("%s: the host opened %s, and reads block %u of %s", who, image_name(b->image), s.block, image_name(s.image));

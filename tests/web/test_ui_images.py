@@ -61,6 +61,7 @@ def test_dropped_file(page):
 
 
 def test_name_that_is_taken(page, file):
+    page.expected = ["409 (Conflict)"]
     choose(page, file("stick.img", b"new" * 1000))
     page.find(".upload .problem", "The name is taken")
     page.press(".upload .problem button", "Replace it")
@@ -114,6 +115,7 @@ def paused(page, name):
 
 def test_upload_goes_on_after_the_page_was_loaded_anew(page, file):
     """The tab is closed in the middle; later the same file is chosen again."""
+    page.expected = ["409 (Conflict)", "beforeunload"]
     content = os.urandom(40_000_000)
     path = file("long.img", content)
     slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 6_000_000}
@@ -164,6 +166,7 @@ def test_upload_goes_on_after_the_service_was_away(page, file):
 
 
 def test_rename_note_and_mark(page):
+    page.expected = ["409 (Conflict)"]
     page.trayd.request("PUT", "/api/v1/images/mine.img", data=b"x" * 4096)
     row = page.find(".image", "mine.img")
     page.press("button", "Edit…", within=row)
@@ -199,7 +202,7 @@ def test_search_and_sort(page):
     page.gone(".image", "debian.iso")
     page.find(".image", "stick.img")
     page.find("#images .search").send_keys("zzz")
-    page.find("#images .none", "No image has that in its name.")
+    page.find("#images .none", "No image has that in its name or note.")
 
 
 @pytest.mark.parametrize("name", [HOSTILE, HEBREW, LONG], ids=["markup", "hebrew", "long"])

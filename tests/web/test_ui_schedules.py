@@ -17,18 +17,18 @@ def schedules(page):
 def test_added_shown_and_cancelled(page):
     page.put("cd0", "debian.iso")
     later(page, "cd0", "once", number=1)
-    page.wait_card("cd0", "Scheduled", "Boot once: ejects when the host restarts")
+    page.wait_card("cd0", "Boot once: ejects when the host restarts")
     later(page, "cd0", "after", number=90)
     page.wait_card("cd0", "Ejects at ")
     later(page, "cd0", "quiet", number=2)
     page.wait_card("cd0", "Ejects when the host has been quiet for 2 min")
     assert [s["when"] for s in schedules(page)] == [{"quiet_for": 120}, {"after": 5400}, {"host_resets": 1}]
-    assert "Scheduled" not in page.card("usb0").text
+    page.gone('.drive[data-drive="usb0"] .scheduled')
     page.press('.drive[data-drive="cd0"] .scheduled li:first-child button', "Cancel")
     page.gone(".scheduled li", "Boot once")
     assert [s["state"] for s in schedules(page)] == ["armed", "armed", "cancelled"]
     page.open()
-    page.wait_card("cd0", "Scheduled", "Ejects when the host has been quiet for 2 min")
+    page.wait_card("cd0", "Ejects when the host has been quiet for 2 min")
 
 
 def test_at_a_time_of_the_reader(page):
