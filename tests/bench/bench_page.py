@@ -66,6 +66,8 @@ def without(records):
     for series, release in kernels(records):
         for case, guest, load, policy in cases:
             rs = select(records, series=series, case=case, guest=guest)
+            if not rs:
+                continue
             found = [r for r in rs if gap_found(r)]
             rows.append((release, load, policy, of(rs, good_eject), len(found), total(found, "resets"),
                          total(rs, "resets"), median_and_p99([reads_again_s(r) for r in rs], 2),
@@ -77,8 +79,8 @@ def without(records):
 def stops(records):
     rows = []
     for series, release in kernels(records):
-        for switch, way, name in (("auto", "bare", "a bare write to `forced_eject`"), ("auto", "trayd", "trayd"),
-                                  ("off", "trayd", "trayd")):
+        for switch, way in (("auto", "bare"), ("auto", "trayd"), ("off", "trayd")):
+            name = "trayd" if way == "trayd" else "a bare write to `forced_eject`"
             rs = select(records, series=series, case="stop", way=way, guest="stop-" + switch)
             rows.append((release, name, ATTRIBUTE[switch], of(rs, lambda r: r["result"] == "done"),
                          median_and_p99([emptied_ms(r) for r in rs]), figure(max((r["stall_ms"] for r in rs), default=None)),
@@ -124,8 +126,8 @@ def counts(records):
     for series, release in kernels(records):
         mine = select(records, series=series)
         ours = select(mine, way="trayd")
-        parts.append(f"`{release}`: {len(ours)} ejects by trayd and {len(mine) - len(ours)} by other ways")
-    return "; ".join(parts)
+        parts.append(f"on `{release}` {len(ours)} ejects by trayd and {len(mine) - len(ours)} by other ways")
+    return ", ".join(parts)
 
 
 def page(records):

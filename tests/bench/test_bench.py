@@ -93,4 +93,4 @@ def test_the_page_is_whole():
     text = page(GOOD)
     assert "@" not in text
     assert text.count("\n|---") >= 6
-    assert "`6.1.0`: 10 ejects by trayd and 1 by other ways" in text
+    assert "on `6.1.0` 10 ejects by trayd and 1 by other ways" in text

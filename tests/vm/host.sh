@@ -42,6 +42,12 @@ same "state of a loaded drive" present "$(host state cd0)"
 same "reading a CD to its end" 2097152 "$(host read cd0 --direct | field bytes)"
 same "reading a part" '1048576 0' "$(host read usb0 --from 1M --bytes 1M --direct | sed 's/bytes=\([0-9]*\) .*errno=\([0-9]*\) .*/\1 \2/')"
 check "reading in a loop goes on" test "$(host read cd0 --loop --seconds 2 | field bytes)" -gt 4194304
+check "... and may rest between the rounds: two of them fit into a second" \
+    test "$(host read cd0 --loop --seconds 1 --rest 900 | field bytes)" -le 4194304
+check "a drive that holds what a file does is seen" host match cd0 "$images/cd.iso"
+dd if=/dev/urandom of=/tmp/other.iso bs=1M count=2 status=none
+same "... and one that holds something else, which was read each time" 1 "$(host match cd0 /tmp/other.iso --wait 1 >/tmp/match; echo $?)"
+check "... is told" sh -c 'test "$(sed "s/.*others=//" /tmp/match)" -ge 1'
 same "writing a disk to its end" '33554432 0' "$(host write usb0 --pattern FULL --direct | sed 's/bytes=\([0-9]*\) .*errno=\([0-9]*\) .*/\1 \2/')"
 same "every block is found" blocks=65536 "$(host count "$images/usb.img" FULL | sed 's/ .*//')"
 host write usb0 --pattern PART --tag second --from 1M --bytes 64K --sync >/dev/null
