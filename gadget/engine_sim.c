@@ -208,12 +208,14 @@ static void on_gadget_done(struct loop_timer *t, attr_unused msec now)
     FAULT_POINT("sim.gadget");
     if (order == GADGET_REMOVE) take_down(s);
     if (order == GADGET_START || order == GADGET_START_UNBOUND) find_or_build(s);
-    if (bind && !was) { /* as the kernel has it until the host's answer */
-        set_link(s, true, false);
+    set_link(s, bind, bind && (!was || s->kernel->configured));
+    if (bind && !was) { /* as the kernel has it until the host's answer, which comes whether we live or not */
+        const struct engine_link answered = s->link;
+        s->link.configured = false;
         strcpy(s->link.state, "default");
         tell_link(s);
+        s->link = answered;
     }
-    set_link(s, bind, bind && (!was || s->kernel->configured));
     FAULT_POINT("sim.gadgeted");
     s->gadget.ok = true;
     s->gadget.bound = bind;

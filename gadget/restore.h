@@ -1,14 +1,14 @@
 /*
  * restore.h - after a reboot of the appliance, media go back into the drives whose configuration says `restore`.
  *
- * What an operation puts into such a drive is noted in the kept file (kept.h), and forgotten when it is taken out, by an
- * operation or by the host. A note of another boot is acted upon once: first it is marked with this boot, on the disk,
- * then an ordinary insert is submitted, by "restore", read-only as before, and only if the drive is still empty. Nothing
- * is ever put back within the boot in which it went.
+ * What an operation puts into such a drive is noted in the kept file (kept.h), and forgotten when it is taken out, by
+ * an operation or by the host. A note of another boot is acted upon once: first it is marked with this boot, on the
+ * disk, then an ordinary insert is submitted, by "restore", read-only as before, and only if the drive is still empty.
+ * Nothing is ever put back within the boot in which it went.
  *
  *   NOTHING <-- no note, or of this boot
- *   ATTACHING -- a controller is there --> LOOKING -- the image is there, or RESTORE_WAIT is over --> MARKING -- saved -->
- *   submitted. An image that is missing then makes the operation fail with that reason, and the drive stays empty.
+ *   ATTACHING -- a controller is there --> LOOKING -- the image is there, or RESTORE_WAIT is over --> MARKING -- saved
+ *   --> submitted. An image that is missing then makes the operation fail with that reason, and the drive stays empty.
  *
  * Stores that are mounted late are looked at by a worker: what opens an image may hang.
  */

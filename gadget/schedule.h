@@ -5,17 +5,17 @@
  * it wants to be called again. It does no I/O and reads no clock.
  *
  *            step: due                 owner: written down, operation given
- *   ARMED --------------> FIRING ----------------------------> FIRED     its operation was begun (see code: how it ended)
+ *   ARMED --------------> FIRING ----------------------------> FIRED     its operation was begun
  *     |  \                   |
  *     |   +-> MISSED         +--> FAILED    refused, or it ended badly, or a restart lost track of it
  *     +-> CANCELLED
  *
  * When is it due?
  *   at            the wall clock shows that time.
- *   after         so long after it was made, on CLOCK_BOOTTIME, whatever happens to the wall clock. After a reboot of the
- *                 appliance: when the wall clock shows the time that this would have been.
- *   quiet_for     there is a medium, and for so long the host has moved no byte of it, nor was in a command. What cannot
- *                 be seen is not quiet: the time begins anew when it can be seen again, and after each restart.
+ *   after         so long after it was made, on CLOCK_BOOTTIME, whatever happens to the wall clock. After a reboot of
+ *                 the appliance: when the wall clock shows the time that this would have been.
+ *   quiet_for     there is a medium, and for so long the host has moved no byte of it, nor was in a command. What
+ *                 cannot be seen is not quiet: the time begins anew when it can be seen again, and after each restart.
  *   host_resets   the host has reset the device so many times since the schedule was made (host_resets.h).
  *   host_ejected  the host takes the medium out by itself. Each such event fires the oldest of the drive's schedules,
  *                 so that three of them are the next three discs of a set.
@@ -25,11 +25,11 @@
  *
  * A clock that is wrong. An appliance without a battery begins years ago, until it hears the time. So the wall clock is
  * believed only when it is not behind the newest time ever written into the file (newest_real), or when the kernel says
- * that it is synchronised (adjtimex(2), STA_UNSYNC). Until then nothing that depends on it fires or is missed; it waits.
- * A clock that is seen being set is moved over `at` schedules as if the time had passed: forward, they are due, or too
- * late by the rule above; back, they wait until it is that time again. What has fired never fires again. Setting it back
- * also takes newest_real back: who does that while we look knows that it was wrong. `after` is counted in this boot on
- * the clock that is never set, and its stored time is moved along with the wall clock.
+ * that it is synchronised (adjtimex(2), STA_UNSYNC). Until then nothing that depends on it fires or is missed; it
+ * waits. A clock that is seen being set is moved over `at` schedules as if the time had passed: forward, they are due,
+ * or too late by the rule above; back, they wait until it is that time again. What has fired never fires again. Setting
+ * it back also takes newest_real back: who does that while we look knows that it was wrong. `after` is counted in this
+ * boot on the clock that is never set, and its stored time is moved along with the wall clock.
  */
 #pragma once
 

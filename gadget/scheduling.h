@@ -1,11 +1,11 @@
 /*
  * scheduling.h - schedules in trayd-gadget: what schedule.h decides is written down, and then done.
  *
- *   a client's change   is in the table at once, but `pending`; it counts, and the client is answered, when it is on the
- *                       disk. Where it cannot be written it is taken back, and the client hears why.
- *   a schedule is due   it is FIRING; when that is on the disk, its operation is submitted, by "schedule:ID". So it fires
- *                       at most once, whenever this process is killed: the next one finds FIRING, looks for an operation
- *                       by that name, and where there is none says that it does not know.
+ *   a client's change   is in the table at once, but `pending`; it counts, and the client is answered, when it is on
+ *                       the disk. Where it cannot be written it is taken back, and the client hears why.
+ *   a schedule is due   it is FIRING; when that is on the disk, its operation is submitted, by "schedule:ID". So it
+ *                       fires at most once, whenever this process is killed: the next one finds FIRING, looks for an
+ *                       operation by that name, and where there is none says that it does not know.
  *   its operation ends  FAILED where that failed or was cancelled, else FIRED still; the reason is kept.
  */
 #pragma once

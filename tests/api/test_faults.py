@@ -113,7 +113,7 @@ class World:
             host(self.trayd, f"unlock {drive}")
         self.api.post("/api/v1/gadget/attach")
         for drive in "cd0", "usb0":
-            self.api.eject(drive)
+            self.api.eject(drive, mode="forced")  # asked, a drive whose lock a signal took away is not given
         self.api.post("/api/v1/gadget/detach", json={"allow_collateral": True})
         time.sleep(HOLD + 0.02)  # what makes the host forget is time
         self.api.post("/api/v1/gadget/attach")

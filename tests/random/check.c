@@ -33,7 +33,7 @@ static json_t *get(const char *path)
 {
     json_t *answer;
     int status = client_call("GET", path, NULL, true, &answer);
-    if (status != 200) disagree("at rest, GET %s answers %d", path, status);
+    if (status != 200) disagree("at rest, GET %s answers %d: %s", path, status, client_text(answer, "detail"));
     return answer;
 }
 
@@ -195,7 +195,8 @@ static void compare_model(int drive, int image)
     struct model *m = &models[drive];
     unsigned shown = 1u << (image < 0 ? EMPTY : image);
     if (!(m->may & shown))
-        disagree("%s: the kernel shows %s, which no outcome explains (possible: %#x)", drives[drive].name, image_name(image), m->may);
+        disagree("%s: the kernel shows %s, which no outcome explains (possible: %#x)", drives[drive].name, image_name(image),
+                 m->may);
     m->may = shown;
 }
 
@@ -222,7 +223,8 @@ static void check_image(int image, char *bytes)
     if (fd < 0 || fd_read_full(fd, bytes, IMAGE_BYTES) != IMAGE_BYTES) disagree("cannot read %s", path);
     for (unsigned i = 0; i < IMAGE_BYTES / BLOCK; i++) {
         struct sector s;
-        if (!sector_read(bytes + i * BLOCK, &s)) disagree("%s: block %u is damaged: %.60s", image_name(image), i, bytes + i * BLOCK);
+        if (!sector_read(bytes + i * BLOCK, &s))
+            disagree("%s: block %u is damaged: %.60s", image_name(image), i, bytes + i * BLOCK);
         if (s.image != image || s.block != i)
             disagree("%s: block %u holds block %u of %s, write %u", image_name(image), i, s.block, image_name(s.image), s.write);
         if (s.write != ORIGINAL && image_is_never_writable(image))
@@ -263,7 +265,7 @@ void check_all(void)
 
 void check_totals(void)
 {
-    printf("%u operations done, %u failed, %u cancelled; %u forced, %u broke I/O, %u reattached; %u rounds of a drive with "
+    printf("operations: %u well done, %u in vain, %u cancelled; %u forced, %u broke I/O, %u reattached; %u rounds of a drive with "
            "host ejects; trayd-gadget killed %u times\n",
            totals.done, totals.failed, totals.cancelled, totals.forced, totals.broken, totals.reattached, totals.ejects,
            restarts / 2);

@@ -211,7 +211,8 @@ static void eject(void *owner)
 static void stop_in_the_middle(void *owner)
 {
     struct actor *a = owner;
-    const char *const words[] = {"bot", drives[a->drive].name, "read", "--blocks", "256", "--stop-after", "8192", "--timeout", "5", NULL};
+    const char *const words[] = {"bot", drives[a->drive].name, "read", "--blocks", "256",
+                                 "--stop-after", "8192", "--timeout", "5", NULL};
     kernel_excuse(clock_boot_ms(), "a host that stops");
     journal("%s: the host stops in the middle of a command", drives[a->drive].name);
     pid_t pid = host_start(words, NULL);
@@ -226,7 +227,7 @@ void computer_act(void *owner)
     static const struct weighted table[] = {
         {34, read_burst, "reading"}, {10, hold, "holding it open"}, {20, write_direct, "writing"},
         {12, write_cached, "writing through the cache"}, {8, lock_door, "locking"}, {8, unlock_door, "unlocking"},
-        {7, eject, "ejecting"}, {2, stop_in_the_middle, "stopping"},
+        {7, eject, "ejecting"}, {4, stop_in_the_middle, "stopping"},
     };
     struct actor *a = owner;
     while (may_act()) {

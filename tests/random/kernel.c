@@ -85,6 +85,7 @@ void kernel_log_check(void)
 {
     kernel_log_read();
     for (size_t i = 0; i < resets_len; i++)
-        if (!excused(resets[i].at)) disagree("a reset at %lld ms, and nothing was broken: %s", (long long)resets[i].at, resets[i].text);
+        if (!excused(resets[i].at))
+            disagree("a reset at %lld ms, and nothing was broken: %s", (long long)resets[i].at, resets[i].text);
     resets_len = 0;
 }

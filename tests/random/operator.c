@@ -53,7 +53,7 @@ static void request(struct actor *a, const char *method, const char *path, const
     }
     bool finished = wait && (status == 200 || status == 423); /* and so all before it */
     if (finished) compare_now(a, status, answer, ejects, restarted);
-    if (status == -1 || status == 503) nap(&a->dice, 400); /* a service is down: that it says so needs no more than one asking */
+    if (status == -1 || status == 503) nap(&a->dice, 400); /* a service is down, or the drive: one asking shows it */
 }
 
 static void medium_path(const struct actor *a, char path[BODY], const char *query)

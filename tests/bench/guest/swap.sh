@@ -55,7 +55,7 @@ start() {
         start_list="$start_list type = \"disk\"; dwell = \"0 s\"; }"
         start_i=$((start_i + 1))
     done
-    trayd_start 's/dwell = "3 s"/dwell = "0 s"/' "s/forced_eject = \"auto\"/forced_eject = \"$switch\"/" \
+    trayd_start 's/flush = true/flush = false/' 's/dwell = "3 s"/dwell = "0 s"/' "s/forced_eject = \"auto\"/forced_eject = \"$switch\"/" \
         "s/{ name = \"usb0\"; type = \"disk\"; }/$start_list/"
 }
 

@@ -1,6 +1,6 @@
 # Schedules on a real kernel: each sort of "when", a real port reset, clocks that are set, a kill between arming and firing,
 # a full disk; and a medium that comes back after a reboot of the appliance.
-# run: --no-trayd
+# run: --no-trayd --timeout 600
 # shellcheck shell=sh
 # shellcheck source-path=SCRIPTDIR source=../guest/trayd-api.sh
 . /lib/trayd-api.sh
@@ -108,7 +108,12 @@ same "a reattach of ours" 200 "$status"
 wait_for_host
 check "... is no reset by the host" schedule_is "$id" '.resets_seen == 0'
 wait_for 30 host size cd0 >/dev/null
+host udc "$(ls /sys/class/udc)" >/tmp/udc &
+watcher=$!
+wait_for 10 grep -q configured /tmp/udc
 check "the host resets the port" host reset cd0
+check "... for which the controller's state leaves configured" wait_for 10 grep -q default /tmp/udc
+kill $watcher
 check "... which is seen" wait_for 20 schedule_is "$id" '.resets_seen == 1'
 check "... once, and the medium stays" has cd0 three.iso
 killed_and_back
@@ -185,6 +190,7 @@ reboot_appliance() {
     wait_for_host
 }
 load cd0 one.iso
+eject usb0
 insert usb0 disk.img '"readonly": true'
 answered "usb0: read-only" 200 "done"
 plan cd0 eject "{\"after\": 3600}"
