@@ -1,7 +1,7 @@
 # trayd: one non-recursive makefile. `make help` lists what it can do.
 #
-# Everything is built under build/VARIANT/. A folder becomes one static library; server/main.c and gadget/main.c
-# become the two programs; each tests/unit/test_*.c becomes a program of its own, linked with all of them.
+# Everything is built under build/VARIANT/. A folder becomes one static library; server/main.c, gadget/main.c and
+# images/main.c become the three programs; each tests/unit/test_*.c becomes a program of its own, linked with all of them.
 
 VARIANT ?= release
 B := build/$(VARIANT)
@@ -38,6 +38,8 @@ ifeq ($(FLAGS_$(VARIANT)),)
 $(error VARIANT must be release, asan, tsan, coverage, faults or fuzz, not "$(VARIANT)")
 endif
 
+# What reads strangers' bytes is in trayd-helper alone (images/helper.h); the tests have it too.
+HELPER_LIBS := -lcurl -larchive -lz
 LIBS := -lmicrohttpd -ljansson -lconfig -lsqlite3 -lgnutls -lunistring -lcap -lpthread -lm
 
 # Which hardening flags this compiler knows is asked once, and kept beside the objects.
@@ -61,7 +63,7 @@ API_GEN := $(B)/gen/api_routes.c
 WEB_GEN := $(B)/gen/web_assets.c
 GEN_OBJECTS := $(API_GEN:.c=.o) $(WEB_GEN:.c=.o)
 LIBRARIES := $(B)/server.a $(B)/api.a $(B)/gadget.a $(B)/images.a $(B)/base.a
-PROGRAMS := $(B)/trayd $(B)/trayd-gadget
+PROGRAMS := $(B)/trayd $(B)/trayd-gadget $(B)/trayd-helper
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT_SOURCES))
 TOOL_SOURCES := $(wildcard tests/vm/*_tool.c tests/bench/*_tool.c)
@@ -115,10 +117,14 @@ comma := ,
 WRAPPED := clock_boot_ms loop_timer_set daemon_release_deferred daemon_tell_system state_file_save
 $(B)/tests/test_function_model: private LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(WRAPPED))
 
-$(B)/tests/%: $(B)/tests/unit/%.o $(LIBRARIES)
+$(B)/trayd-helper: $(B)/images/main.o $(B)/images.a $(B)/base.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -Wl,--as-needed -o $@ $^ -ljansson -lunistring -lgnutls $(HELPER_LIBS) -lm
+
+$(B)/tests/%: $(B)/tests/unit/%.o $(LIBRARIES) $(B)/trayd-helper
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(LIBRARIES) $(LIBS) -lcmocka
+	$(Q)$(CC) $(ALL_LDFLAGS) -Wl,--as-needed -o $@ $< $(LIBRARIES) $(LIBS) $(HELPER_LIBS) -lcmocka
 
 define link_tool
 @mkdir -p $(@D)
@@ -140,7 +146,7 @@ $(B)/tests/random_tool: $(patsubst %.c,$(B)/%.o,$(wildcard tests/random/*.c)) $(
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 $(FUZZERS): $(B)/%: $(B)/tests/fuzz/fuzz_%.o $(LIBRARIES)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $< $(LIBRARIES) $(LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $< $(LIBRARIES) $(LIBS) $(HELPER_LIBS)
 
 $(B)/record: $(B)/tests/fuzz/record.o $(B)/images.a $(B)/base.a
 	$(call say,LD,$@)
@@ -203,6 +209,7 @@ model: $(B)/tests/test_drive_model $(B)/tests/test_function_model ## the model c
 
 install: all ## install under PREFIX=/usr/local, configuration under SYSCONFDIR=/etc (DESTDIR is honoured)
 	install -D -m 0755 $(B)/trayd $(DESTDIR)$(PREFIX)/bin/trayd
+	install -D -m 0755 $(B)/trayd-helper $(DESTDIR)$(PREFIX)/libexec/trayd-helper
 	install -D -m 0755 $(B)/trayd-gadget $(DESTDIR)$(PREFIX)/sbin/trayd-gadget
 	[ -e $(DESTDIR)$(SYSCONFDIR)/trayd/trayd.conf ] || install -D -m 0644 etc/trayd.conf $(DESTDIR)$(SYSCONFDIR)/trayd/trayd.conf
 	install -d $(DESTDIR)/lib/systemd/system
@@ -212,7 +219,7 @@ install: all ## install under PREFIX=/usr/local, configuration under SYSCONFDIR=
 	install -D -m 0644 etc/tmpfiles.conf $(DESTDIR)/usr/lib/tmpfiles.d/trayd.conf
 
 uninstall: ## remove what install put there, but for the configuration
-	rm -f $(DESTDIR)$(PREFIX)/bin/trayd $(DESTDIR)$(PREFIX)/sbin/trayd-gadget \
+	rm -f $(DESTDIR)$(PREFIX)/bin/trayd $(DESTDIR)$(PREFIX)/sbin/trayd-gadget $(DESTDIR)$(PREFIX)/libexec/trayd-helper \
 		$(DESTDIR)/lib/systemd/system/trayd.service $(DESTDIR)/lib/systemd/system/trayd-gadget.service \
 		$(DESTDIR)/usr/lib/sysusers.d/trayd.conf $(DESTDIR)/usr/lib/tmpfiles.d/trayd.conf
 

@@ -68,6 +68,8 @@
       "Ask with HEAD where it stands, and go on from there.")                                                     \
     X(ERR_UPLOAD_EXPIRED,           "upload_expired",             410, "The upload was thrown away",              \
       "Begin a new one; Upload-Expires says how long one is kept.")                                               \
+    X(ERR_SOURCE_FORBIDDEN,         "source_forbidden",           403, "That address may not be contacted",        \
+      "Use another address, or allow this kind in the section fetch of the configuration.")                       \
     X(ERR_LENGTH_REQUIRED,          "length_required",            411, "A Content-Length is needed",              \
       "Send the length of the body.")                                                                             \
     X(ERR_PRECONDITION,             "precondition_failed",        412, "The precondition does not hold",          \
@@ -94,6 +96,8 @@
       "Use a store on a file system with permissions and extended attributes, such as ext4.")                     \
     X(ERR_DIGEST_MISMATCH,          "digest_mismatch",            422, "The content does not match its digest",   \
       "Upload it again; compare the file with its source.")                                                       \
+    X(ERR_ARCHIVE_UNUSABLE,         "archive_unusable",           422, "The archive cannot be unpacked",           \
+      "Unpack it elsewhere and upload the image, or store it as it is with unpack=false.")                        \
     X(ERR_MEDIUM_IN_USE,            "medium_in_use",              423, "The host is using the medium",            \
       "Unmount it on the host and ask again, wait longer with patience=, or use mode=forced.")                    \
     X(ERR_UPLOAD_BUSY,              "upload_busy",                423, "The upload is being received already",    \
@@ -108,6 +112,8 @@
       "See the service's log.")                                                                                   \
     X(ERR_NOT_IMPLEMENTED,          "not_implemented",            501, "This method is not known here",           \
       "Use GET, HEAD, PUT, POST, PATCH, DELETE or OPTIONS.")                                                      \
+    X(ERR_SOURCE_FAILED,            "source_failed",              502, "The image could not be fetched",           \
+      "Check the address and its server; a repeated request goes on where this one stopped, if the server allows it.") \
     X(ERR_UNAVAILABLE,              "unavailable",                503, "The service is not able to do this now",  \
       "Try again in a moment.")                                                                                   \
     X(ERR_DRIVE_STUCK,              "drive_stuck",                503, "The drive does not answer",               \

@@ -138,6 +138,25 @@ static bool is_deceptive(uint32_t c)
            (c >= 0x2066 && c <= 0x2069) || c == 0xfeff;
 }
 
+int parse_percent(const char *text, size_t len, char *ret, size_t max)
+{
+    size_t out = 0;
+    for (size_t i = 0; i < len; i++) {
+        uint8_t byte = (uint8_t)text[i];
+        if (text[i] == '%') {
+            char hex[3] = {0};
+            if (len - i < 3) return -1;
+            memcpy(hex, text + i + 1, 2);
+            if (parse_hex(hex, &byte, 1) < 0 || byte == 0) return -1;
+            i += 2;
+        }
+        if (out + 1 >= max) return -1;
+        ret[out++] = (char)byte;
+    }
+    ret[out] = '\0';
+    return 0;
+}
+
 int name_check(const char *name, struct err *e)
 {
     size_t len = strlen(name);

@@ -26,6 +26,9 @@ void parse_to_hex(const uint8_t *bytes, size_t len, char *ret_text); /* lower ca
  * bytes, or -1 where the text is something else or has more than `max`. ret may be NULL.
  */
 ssize_t parse_base64(const char *text, size_t len, uint8_t *ret, size_t max);
+/* Percent-decodes `len` bytes into ret (with the NUL at most `max` bytes). -1, with anything in ret, where they are
+ * malformed, too long, or have %00. */
+int parse_percent(const char *text, size_t len, char *ret, size_t max);
 
 #define NAME_BYTES_MAX 255 /* NAME_MAX of every Linux file system */
 

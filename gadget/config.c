@@ -100,6 +100,7 @@ static const struct config_key file_keys[] = {
          .help = "what the host sees as drives"),
     LIST(functions, function_keys, OTHER_FUNCTIONS_MAX, functions_count, .help = "further functions of the gadget"),
     {.name = "server", .kind = CONFIG_FOREIGN, .help = "the network service"},
+    {.name = "fetch", .kind = CONFIG_FOREIGN, .help = "images from elsewhere"},
     {0},
 };
 

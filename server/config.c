@@ -28,7 +28,27 @@ static const struct config_key server_keys[] = {
     {0},
 };
 
+#define FETCH(k, member, kind_, ...)                                                                                 \
+    {.name = k, .kind = kind_, .offset = offsetof(struct server_config, fetch.member), __VA_ARGS__}
+
+static const struct config_key fetch_keys[] = {
+    FETCH("private", private_addresses, CONFIG_FLAG, .help = "addresses of the own network may be contacted"),
+    FETCH("link_local", link_local, CONFIG_FLAG, .help = "so may those without a router, and a cloud's metadata service"),
+    FETCH("loopback", loopback, CONFIG_FLAG, .help = "so may this machine itself"),
+    FETCH("largest", largest, CONFIG_SIZE, .help = "of an image that is fetched or unpacked"),
+    FETCH("rate", rate, CONFIG_SIZE, .help = "bytes per second of a download; 0 B: as fast as it comes"),
+    FETCH("stall_timeout", stall_timeout, CONFIG_DURATION, .min = 200, .max = 600000,
+          .help = "a server that sends next to nothing for so long has failed"),
+    FETCH("retries", retries, CONFIG_NUMBER, .max = 1000, .help = "failures in a row"),
+    FETCH("retry_pause", retry_pause, CONFIG_DURATION, .min = 10, .max = 60000,
+          .help = "after the first failure; doubled each time, up to a minute"),
+    FETCH("ca_file", ca_file, CONFIG_TEXT, .size = sizeof(((struct fetch_config *)0)->ca_file), LINE(ca_file_line),
+          .help = "certificates to trust instead of the system's"),
+    {0},
+};
+
 static const struct config_key keys[] = {
+    {.name = "fetch", .kind = CONFIG_GROUP, .keys = fetch_keys},
     {.name = "server", .kind = CONFIG_GROUP, .keys = server_keys},
     {.name = "stores", .kind = CONFIG_LIST, .offset = offsetof(struct server_config, stores.items),
      .size = sizeof(struct store_config), .count = STORES_MAX, .keys = store_config_keys,
@@ -49,6 +69,13 @@ void server_config_defaults(struct server_config *c)
         .header_timeout = 20000,
         .body_timeout = 30000,
         .upload_expires = (msec)24 * 60 * 60 * 1000,
+        .fetch = {
+            .private_addresses = true, /* an appliance's images lie in the network that it stands in */
+            .stall_timeout = 30000,
+            .retries = 8,              /* with pauses of 1 s, 2 s, ... 60 s: about four minutes without a server */
+            .retry_pause = 1000,
+            .largest = (uint64_t)128 << 30,
+        },
     };
 }
 
@@ -59,6 +86,9 @@ static int check(const char *path, const struct server_config *c, struct err *e)
     if (c->database[0] != '/')
         return err_set(e, ERR_BAD_REQUEST, "%s:%d: database must be an absolute path, not \"%s\"", path,
                        c->database_line, c->database);
+    if (c->fetch.ca_file[0] && c->fetch.ca_file[0] != '/')
+        return err_set(e, ERR_BAD_REQUEST, "%s:%d: ca_file must be an absolute path, not \"%s\"", path,
+                       c->ca_file_line, c->fetch.ca_file);
     for (size_t i = 0; i < c->hosts_count; i++)
         if (!http_origin_is_host(c->hosts[i]))
             return err_set(e, ERR_BAD_REQUEST, "%s:%d: \"%.100s\" in hosts is neither \"name\" nor \"name:port\"", path,

@@ -1,5 +1,5 @@
 /*
- * config.h - trayd's part of trayd.conf: the section `server`, and the stores.
+ * config.h - trayd's part of trayd.conf: the sections `server` and `fetch`, and the stores.
  *
  * etc/trayd.conf documents each key; the table in config.c is what accepts them. The section `gadget` belongs to
  * trayd-gadget; of it trayd needs where its socket and its runtime directory are, and reads both with
@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/store_config.h"
+#include "images/fetch_config.h"
 #include "server/address.h"
 #include "server/http_origin.h"
 
@@ -26,6 +27,8 @@ struct server_config {
     msec upload_expires;
     int listen_line, hosts_line, database_line;
     struct store_list stores;
+    struct fetch_config fetch;
+    int ca_file_line;
     char gadget_socket[108];       /* gadget.socket */
     char runtime_dir[STORE_PATH_MAX]; /* gadget.runtime_dir */
 };

@@ -107,6 +107,16 @@ static inline int fixture_teardown(void **state)
 
 #define FIXTURE_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
+/* trayd-helper of the same build: the tests lie in a directory beside it. */
+static inline const char *fixture_helper(char path[4096])
+{
+    ssize_t n = readlink("/proc/self/exe", path, 4000);
+    if (n < 0) return NULL;
+    path[n] = '\0';
+    strcpy(strrchr(path, '/'), "/../trayd-helper");
+    return path;
+}
+
 /* "FIXTURE/relative"; in one of a few buffers that are used in turn. */
 static inline const char *path_in(const struct fixture *f, const char *relative)
 {
