@@ -232,6 +232,11 @@ struct api *api_new(const char *gadget_socket, struct library *lib, const struct
     return a;
 }
 
+void api_set_makers(struct api *a, const struct api_makers *makers)
+{
+    a->makers = *makers;
+}
+
 void api_stop(struct api *a)
 {
     events_stop(a->events);

@@ -10,6 +10,7 @@
 #include "api/events.h"
 #include "api/http.h"
 #include "gadget/client.h"
+#include "images/downloads.h"
 #include "images/library.h"
 
 /* Durable history of operations; implemented by server/store_operations.c. Thread-safe. */
@@ -22,9 +23,17 @@ struct api_history {
     json_t *(*list)(void *owner, const char *drive, const char *state, int limit, const char *after, struct err *e);
 };
 
+/* What makes images without a client that sends one; each may be NULL in tests that have none. */
+struct api_makers {
+    struct jobs *jobs;
+    struct downloads *downloads;
+    const struct fetch_config *fetch; /* limits of what is unpacked */
+};
+
 struct api {
     struct gadget_client *gadget;
     struct library *library;
+    struct api_makers makers;
     struct events *events;
     struct api_history history;
     struct api_audit audit;
@@ -36,6 +45,9 @@ struct api {
 /* `lib` and the owners of `history` and `audit` must live longer; the service sets the library's usage and listener. */
 struct api *api_new(const char *gadget_socket, struct library *lib, const struct api_history *history,
                     const struct api_audit *audit, struct err *e);
+
+/* Before the first request. */
+void api_set_makers(struct api *a, const struct api_makers *makers);
 
 /* Ends all waiting in handlers and streams, so that the transport can stop: they answer at once from now on. */
 void api_stop(struct api *a);

@@ -32,6 +32,9 @@ extern api_opener api_create_upload, api_continue_upload;
 /* transfers.c */
 extern api_handler api_list_transfers, api_get_transfer, api_cancel_transfer;
 
+/* image_create.c */
+extern api_handler api_create_image;
+
 /* stores.c */
 extern api_handler api_list_stores, api_get_store, api_rescan_store;
 

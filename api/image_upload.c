@@ -11,51 +11,74 @@
 #include "api/handlers.h"
 #include "api/images.h"
 #include "api/query.h"
-#include "api/uri.h"
+#include "images/unpack_name.h"
+#include "images/unpacker.h"
 
 struct image_sink {
     struct api_sink sink; /* first: the transport's pointer is ours */
     struct api *api;
     struct library_upload *upload;
+    struct unpacker *unpacker; /* before it, where the image comes packed; NULL otherwise, */
+    int64_t length;            /* and what will come; -1: unknown */
+    char sha256[SHA256_HEX_SIZE]; /* what that must have; "": nobody said */
 };
 
-static void add_location(struct api *a, const json_t *image, struct api_response *rs)
+static void sink_free(struct image_sink *sink)
 {
-    const char *store = json_text(image, "store");
-    cleanup_free char *name = uri_encode(json_text(image, "name"), false);
-    cleanup_free char *where = uri_encode(store, true);
-    if (!name || !where) return;
-    if (strcmp(store, a->default_store) == 0)
-        api_header(rs, "Location", "/api/v1/images/%s", name);
-    else
-        api_header(rs, "Location", "/api/v1/images/%s?store=%s", name, where);
+    unpacker_free(sink->unpacker);
+    free(sink);
+}
+
+static int take_unpacked(void *owner, const void *data, size_t len, struct err *e)
+{
+    struct image_sink *sink = owner;
+    return library_upload_write(sink->upload, data, len, e);
 }
 
 static int sink_write(struct api_sink *s, const void *data, size_t len, struct err *e)
 {
-    return library_upload_write(((struct image_sink *)s)->upload, data, len, e);
+    struct image_sink *sink = (struct image_sink *)s;
+    if (!sink->unpacker) return library_upload_write(sink->upload, data, len, e);
+    if (library_upload_check(sink->upload, e) < 0 || unpacker_write(sink->unpacker, data, len, e) < 0) return -1;
+    library_upload_source(sink->upload, unpacker_received(sink->unpacker), sink->length);
+    return 0;
+}
+
+static int finish_unpacking(struct image_sink *sink, struct err *e)
+{
+    if (!sink->unpacker) return 0;
+    if (unpacker_finish(sink->unpacker, e) < 0) return -1;
+    const char *sha256 = unpacker_sha256(sink->unpacker);
+    if (sink->sha256[0] && strcmp(sink->sha256, sha256) != 0)
+        return err_set(e, ERR_DIGEST_MISMATCH, "What was sent has the SHA-256 %s, not %s", sha256, sink->sha256);
+    library_upload_add(sink->upload, "unpacked", unpacker_json(sink->unpacker));
+    return 0;
 }
 
 static void sink_finish(struct api_sink *s, struct api_response *rs)
 {
     struct image_sink *sink = (struct image_sink *)s;
-    struct err e;
+    struct err e = {0};
     bool replaced = false;
-    json_t *image = library_upload_finish(sink->upload, &replaced, &e);
+    json_t *image = NULL;
+    if (finish_unpacking(sink, &e) < 0)
+        library_upload_fail(sink->upload, &e);
+    else
+        image = library_upload_finish(sink->upload, &replaced, &e);
     if (image) {
-        if (!replaced) add_location(sink->api, image, rs);
+        if (!replaced) images_add_location(sink->api, image, rs);
         api_json(rs, replaced ? 200 : 201, image);
     } else {
         api_problem(rs, &e);
     }
-    free(sink);
+    sink_free(sink);
 }
 
 static void sink_abort(struct api_sink *s)
 {
     struct image_sink *sink = (struct image_sink *)s;
     library_upload_abort(sink->upload);
-    free(sink);
+    sink_free(sink);
 }
 
 /* Takes the digest from ?sha256=, Repr-Digest and Content-Digest (the same thing here: there are no ranges and no
@@ -101,12 +124,24 @@ static int check_framing(const struct api_request *rq, struct err *e)
     return 0;
 }
 
+/* By default as the name says; then the name is what is left of it. */
+static int read_unpack(const struct api_request *rq, char name[NAME_BYTES_MAX + 1], bool *ret, struct err *e)
+{
+    const struct query_param params[] = {{.name = "unpack", .kind = QUERY_FLAG, .ret = ret}};
+    *ret = unpack_name_is_packed(rq->params[0]);
+    if (query_read(rq, params, ARRAY_LEN(params), e) < 0) return -1;
+    if (strlen(rq->params[0]) > NAME_BYTES_MAX) return err_set(e, ERR_INVALID_NAME, "The name is too long");
+    if (*ret) return unpack_name(rq->params[0], name, NAME_BYTES_MAX + 1, e);
+    strcpy(name, rq->params[0]);
+    return 0;
+}
+
 static int read_request(struct api *a, const struct api_request *rq, struct library_upload_request *up,
-                        char hex[SHA256_HEX_SIZE], char etag[ETAG_MAX], struct err *e)
+                        const char *name, char hex[SHA256_HEX_SIZE], char etag[ETAG_MAX], struct err *e)
 {
     struct etag_list list;
     const char *if_none_match = rq->header(rq, "If-None-Match");
-    up->name = rq->params[0];
+    up->name = name;
     up->user = rq->user;
     up->peer = rq->peer;
     up->interrupt = (struct library_interrupt){.owner = rq->transport, .run = rq->interrupt};
@@ -127,14 +162,23 @@ static int read_request(struct api *a, const struct api_request *rq, struct libr
     return 0;
 }
 
+/* The digest that the client gave is of what it sends, and the length too. */
+static void begin_unpacking(struct image_sink *sink, struct library_upload_request *up, struct err *e)
+{
+    if (up->sha256) memcpy(sink->sha256, up->sha256, sizeof sink->sha256);
+    up->sha256 = NULL;
+    up->length = -1;
+    sink->unpacker = unpacker_new(sink->api->makers.fetch->largest, take_unpacked, sink, e);
+}
+
 /* PUT /api/v1/images/{image} */
 struct api_sink *api_put_image(struct api *a, const struct api_request *rq, struct api_response *rs)
 {
     struct err e = {0};
     struct library_upload_request up = {0};
-    char hex[SHA256_HEX_SIZE], etag[ETAG_MAX];
-    bool exists = false;
-    if (read_request(a, rq, &up, hex, etag, &e) < 0) {
+    char hex[SHA256_HEX_SIZE], etag[ETAG_MAX], name[NAME_BYTES_MAX + 1];
+    bool exists = false, unpack = false;
+    if (read_unpack(rq, name, &unpack, &e) < 0 || read_request(a, rq, &up, name, hex, etag, &e) < 0) {
         api_problem(rs, &e);
         return NULL;
     }
@@ -143,11 +187,12 @@ struct api_sink *api_put_image(struct api *a, const struct api_request *rq, stru
         api_json(rs, 201, NULL);
         return NULL;
     }
-    *sink = (struct image_sink){{sink_write, sink_finish, sink_abort}, a, NULL};
-    sink->upload = library_upload_begin(a->library, &up, &exists, &e);
+    *sink = (struct image_sink){{sink_write, sink_finish, sink_abort}, .api = a, .length = rq->content_length};
+    if (unpack) begin_unpacking(sink, &up, &e);
+    if (!unpack || sink->unpacker) sink->upload = library_upload_begin(a->library, &up, &exists, &e);
     if (sink->upload) return &sink->sink;
 
-    free(sink);
+    sink_free(sink);
     json_t *image = exists ? library_get(a->library, up.store, up.name, &e) : NULL;
     if (image)
         api_json(rs, 200, image);

@@ -9,6 +9,7 @@
 #include "api/query.h"
 #include "base/parse.h"
 #include "images/note.h"
+#include "api/uri.h"
 
 #define LIMIT_DEFAULT 100
 #define LIMIT_MAX 1000
@@ -53,6 +54,18 @@ int images_usage_known(struct api *a, struct err *e)
     if (drives) return 0;
     return err_set(e, ERR_UNAVAILABLE,
                    "Nobody knows whether the image is in a drive: trayd-gadget was not reached since the start");
+}
+
+void images_add_location(const struct api *a, const json_t *image, struct api_response *rs)
+{
+    const char *store = json_text(image, "store");
+    cleanup_free char *name = uri_encode(json_text(image, "name"), false);
+    cleanup_free char *where = uri_encode(store, true);
+    if (!name || !where) return;
+    if (strcmp(store, a->default_store) == 0)
+        api_header(rs, "Location", "/api/v1/images/%s", name);
+    else
+        api_header(rs, "Location", "/api/v1/images/%s?store=%s", name, where);
 }
 
 /* GET /api/v1/images */

@@ -18,3 +18,6 @@ int images_if_match(struct api *a, const struct api_request *rq, const char *sto
 /* Whether an image is in a drive is known only once trayd-gadget was reached; until then none is deleted or
  * replaced. Returns 0, or -1 with *e. */
 int images_usage_known(struct api *a, struct err *e);
+
+/* Adds the Location of an image, from its JSON. */
+void images_add_location(const struct api *a, const json_t *image, struct api_response *rs);

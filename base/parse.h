@@ -30,6 +30,10 @@ ssize_t parse_base64(const char *text, size_t len, uint8_t *ret, size_t max);
  * malformed, too long, or have %00. */
 int parse_percent(const char *text, size_t len, char *ret, size_t max);
 
+/* Percent-decodes `len` bytes into ret (with the NUL at most `max` bytes). -1, with anything in ret, where they are
+ * malformed, too long, or have %00. */
+int parse_percent(const char *text, size_t len, char *ret, size_t max);
+
 #define NAME_BYTES_MAX 255 /* NAME_MAX of every Linux file system */
 
 /* The rule for the name of an image (API.md): UTF-8, 1 to 255 bytes, no control or format-override characters,

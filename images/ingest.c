@@ -96,6 +96,40 @@ int ingest_write(struct ingest *in, const void *data, size_t len, struct err *e)
     return result;
 }
 
+int ingest_expect(struct ingest *in, int64_t length, struct err *e)
+{
+    if (in->failed || in->sealed) return failed_before(e);
+    in->file.length = length;
+    in->failed = incoming_reserve(&in->file, e) < 0;
+    return in->failed ? -1 : 0;
+}
+
+int ingest_fd(const struct ingest *in)
+{
+    return in->file.fd;
+}
+
+static int hash_file(struct ingest *in, struct err *e)
+{
+    for (;;) {
+        uint8_t *piece = hasher_piece(in->hasher);
+        ssize_t n = pread(in->file.fd, piece, HASHER_PIECE_BYTES, in->file.written);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return incoming_error(e);
+        if (n == 0) return 0;
+        hasher_submit(in->hasher, (size_t)n);
+        in->file.written += n;
+        in->received += n;
+    }
+}
+
+int ingest_filled(struct ingest *in, struct err *e)
+{
+    if (in->failed || in->sealed) return failed_before(e);
+    in->failed = hash_file(in, e) < 0;
+    return in->failed ? -1 : 0;
+}
+
 int64_t ingest_received(const struct ingest *in)
 {
     return in->received;

@@ -27,6 +27,14 @@ struct ingest *ingest_begin(const struct fileops *ops, struct store *store, cons
                             int64_t length, struct err *e);
 void ingest_free(struct ingest *in);
 
+/* The length is known now: reserves it (no_space). Before the first byte. */
+int ingest_expect(struct ingest *in, int64_t length, struct err *e);
+
+/* For a program that fills the file by itself: its descriptor (the ingest's); and afterwards, the digest of what is there
+ * now. Nothing may be written in another way. */
+int ingest_fd(const struct ingest *in);
+int ingest_filled(struct ingest *in, struct err *e);
+
 int ingest_write(struct ingest *in, const void *data, size_t len, struct err *e);
 
 /* Bytes taken so far; may be asked from other threads. */

@@ -126,6 +126,14 @@ int library_place(struct library *l, const char *store, const char *name, struct
     return 0;
 }
 
+int library_store_ref(struct library *l, const char *store, char ret[STORE_REF_MAX], struct err *e)
+{
+    struct library_place place;
+    if (library_place(l, store, NULL, &place, e) < 0) return -1;
+    memcpy(ret, place.ref, sizeof place.ref);
+    return 0;
+}
+
 /* ---- callbacks: called without the lock ---- */
 
 struct library_use library_ask_use(struct library *l, const char *ref, const char *name)

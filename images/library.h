@@ -15,6 +15,7 @@
 
 #include "base/json.h"
 #include "base/store_config.h"
+#include "images/name.h"
 #include "images/transfers.h"
 
 struct library;
@@ -52,6 +53,8 @@ int library_observe(struct library *l, void (*changed)(void *owner, const json_t
 /* Looks at the store again, and tells the listener. Returns the store's JSON as it is now, or NULL with *e. */
 json_t *library_rescan(struct library *l, const char *store, struct err *e);
 int64_t library_upload_max(const struct library *l); /* of the limits */
+/* A store reference in its canonical form, with the default store's name. Returns 0, or -1 with *e. */
+int library_store_ref(struct library *l, const char *store, char ret[STORE_REF_MAX], struct err *e);
 
 /* The transfers of this library: every upload is one. Lives as long as the library. */
 struct transfers *library_transfers(struct library *l);
@@ -106,6 +109,8 @@ struct library_upload_request {
     bool must_not_exist;    /* If-None-Match: * */
     const char *user, *peer; /* who sends it, for those who look at the transfers; peer may be NULL */
     struct library_interrupt interrupt; /* run NULL: there is nothing to end */
+    enum transfer_kind kind;            /* how it is shown: by default an upload, */
+    const char *method, *source;        /* "put", from nowhere else (a URL without credentials) */
 };
 
 /* Decides everything that can be decided before the first byte: names, existence, use, space (reserved with
@@ -120,6 +125,40 @@ int library_upload_write(struct library_upload *u, const void *data, size_t len,
  * all the same: complete, but perhaps not after a power failure.) *ret_replaced: the name existed before. */
 json_t *library_upload_finish(struct library_upload *u, bool *ret_replaced, struct err *e);
 void library_upload_abort(struct library_upload *u);
+
+/* ---- receiving from elsewhere: what becomes known only on the way ---- */
+
+const char *library_upload_id(const struct library_upload *u); /* of its transfer */
+
+/* Ends it like library_upload_abort(), with the reason. */
+void library_upload_fail(struct library_upload *u, const struct err *why);
+
+/* 0, or -1 with *e: it was cancelled. */
+int library_upload_check(struct library_upload *u, struct err *e);
+
+/* The image will have so many bytes: reserves the room (no_space). Before the first byte. */
+int library_upload_expect(struct library_upload *u, int64_t length, struct err *e);
+
+/* It must have this SHA-256. Before the end. */
+void library_upload_digest(struct library_upload *u, const char *sha256);
+
+/* What the transfer shows is counted in other bytes than the image's: those that come in before they are unpacked. The
+ * first call decides it; `size` is -1 where nobody knows. */
+void library_upload_source(struct library_upload *u, int64_t bytes, int64_t size);
+
+/* It pauses between two tries, and goes on. */
+void library_upload_pause(struct library_upload *u, const struct err *why);
+void library_upload_resume(struct library_upload *u);
+
+/* All bytes so far were wrong: it begins anew, of unknown length. */
+int library_upload_restart(struct library_upload *u, struct err *e);
+
+/* A member for the image's JSON at the end; `value` is taken. */
+void library_upload_add(struct library_upload *u, const char *name, json_t *value);
+
+/* A program will fill the file: its descriptor, the upload's. library_upload_filled() then reads it for the digest. */
+int library_upload_fd(const struct library_upload *u);
+int library_upload_filled(struct library_upload *u, struct err *e);
 
 /* ---- receiving in pieces ---- */
 
@@ -141,12 +180,26 @@ struct library_partial_status {
 int library_partial_create(struct library *l, const struct library_upload_request *rq, const char *method,
                            const char *note, struct library_partial_status *ret, struct err *e);
 
+/*
+ * An upload in one piece to which no byte has come becomes one that can be continued, `length` bytes long, with the id
+ * that it has. The upload is gone where this returns 0; after a failure it is as before.
+ */
+int library_partial_from(struct library_upload *u, int64_t length, const char *note, struct err *e);
+
+/* Those that were left by an earlier life, or came back with their store, of that method: calls `found` with the id of
+ * each, without a lock. */
+void library_partial_each(struct library *l, const char *method, void (*found)(void *owner, const char *id),
+                          void *owner);
+
 /* Where it stands. A piece that is coming is ended first, and kept as far as it came: who asks wants to go on, and the
  * other request may hang on a line that is dead. not_found, upload_expired, upload_busy (it does not end). */
 int library_partial_status(struct library *l, const char *id, struct library_partial_status *ret, struct err *e);
 
 /* Throws it away. One that is finished is forgotten; its image stays. */
 int library_partial_delete(struct library *l, const char *id, struct err *e);
+
+/* Throws it away as failed, with the reason. Nobody may be receiving it. */
+void library_partial_fail(struct library *l, const char *id, const struct err *why);
 
 struct library_piece;
 
@@ -156,6 +209,19 @@ struct library_piece *library_piece_begin(struct library *l, const char *id, int
                                           const struct library_interrupt *interrupt, struct err *e);
 int64_t library_piece_left(const struct library_piece *piece); /* bytes that are missing in all */
 int library_piece_write(struct library_piece *piece, const void *data, size_t len, struct err *e);
+int library_piece_check(const struct library_piece *piece, struct err *e); /* 0, or -1 with *e: enough */
+
+/* It is shown as paused, and as going on; where it comes from. */
+void library_piece_pause(struct library_piece *piece, const struct err *why);
+void library_piece_resume(struct library_piece *piece);
+void library_piece_source(struct library_piece *piece, const char *source);
+
+/* All bytes so far were wrong, and others will come, `length` of them. After a failure the piece can only be aborted or
+ * failed. */
+int library_piece_restart(struct library_piece *piece, int64_t length, const char *note, struct err *e);
+
+/* Nothing of the upload is of any use: it ends with the reason. */
+void library_piece_fail(struct library_piece *piece, const struct err *why);
 
 /* The piece is complete, and on the disk when this returns 0. With the last one the image is published: *ret_image
  * (NULL otherwise; the caller's). The piece is gone in any case; after a failure the upload stands where *ret says,

@@ -124,6 +124,62 @@ int library_partial_create(struct library *l, const struct library_upload_reques
     return 0;
 }
 
+/* ---- from an upload in one piece ---- */
+
+/* The new one is busy, and has the other's name and transfer. */
+static struct library_partial *take_over(struct library_upload *u, const char *id, int64_t length, struct err *e)
+{
+    struct library_slot *from = library_upload_slot(u);
+    const struct library_upload_request rq = {
+        .store = from->place.ref, .name = from->place.name, .length = length,
+        .sha256 = from->sha256[0] ? from->sha256 : NULL,
+    };
+    struct library_partial *p = partial_new(from->library, id, &rq, e);
+    if (!p) return NULL;
+    p->slot.started = from->started;
+    p->slot.replace = from->replace;
+    memcpy(p->slot.if_match, from->if_match, sizeof p->slot.if_match);
+    return p;
+}
+
+int library_partial_from(struct library_upload *u, int64_t length, const char *note, struct err *e)
+{
+    char id[TRANSFER_ID_MAX];
+    struct partial file;
+    snprintf(id, sizeof id, "%s", library_upload_id(u));
+    cleanup_json json_t *transfer = transfers_get(library_upload_slot(u)->library->transfers, id, e);
+    struct library_partial *p = transfer ? take_over(u, id, length, e) : NULL;
+    cleanup_free struct record *r = malloc(sizeof *r);
+    const struct library_upload_request rq = {.user = json_text(transfer, "user"), .peer = json_text(transfer, "peer")};
+    if (!p) return -1;
+    if (!r || fill_record(r, &p->slot, &rq, json_text(transfer, "method"), note, e) < 0 ||
+        partial_create(&file, p->slot.library->ops, p->slot.place.store, library_upload_entry(u), p->id, r, e) < 0) {
+        partial_free(p);
+        return r ? -1 : err_set(e, ERR_UNAVAILABLE, "Out of memory");
+    }
+    p->number = file.mark.number;
+    p->promised = partial_close(&file);
+    library_slot_move(library_upload_slot(u), &p->slot);
+    library_upload_leave(u);
+    transfer_size(p->slot.transfer, length);
+    rest(p, 0);
+    partial_rest(p);
+    return 0;
+}
+
+void library_partial_each(struct library *l, const char *method, void (*found)(void *owner, const char *id),
+                          void *owner)
+{
+    library_partial_find(l);
+    cleanup_json json_t *all = transfers_list(l->transfers);
+    size_t i;
+    json_t *transfer;
+    json_array_foreach(json_object_get(all, "transfers"), i, transfer)
+        if (strcmp(json_text(transfer, "method"), method) == 0 &&
+            strcmp(json_text(transfer, "state"), transfer_state_names[TRANSFER_PAUSED]) == 0)
+            found(owner, json_text(transfer, "id"));
+}
+
 /* ---- where it stands ---- */
 
 /* Of one that nobody knows: was it finished? Its record tells for a while. */
@@ -224,6 +280,12 @@ int library_partial_delete(struct library *l, const char *id, struct err *e)
     return partial_remove(l->ops, in.root_fd, id, e);
 }
 
+void library_partial_fail(struct library *l, const char *id, const struct err *why)
+{
+    struct library_partial *p = acquire(l, id, false, NULL);
+    if (p) partial_drop(p, why, NULL);
+}
+
 /* ---- a piece ---- */
 
 /* What stays of it on the disk is what was kept. */
@@ -300,6 +362,44 @@ static int piece_check(const struct library_piece *piece, struct err *e)
     return interrupted ? err_set(e, ERR_UPLOAD_BUSY, "Another request goes on with this upload") : 0;
 }
 
+int library_piece_check(const struct library_piece *piece, struct err *e)
+{
+    return piece_check(piece, e);
+}
+
+void library_piece_pause(struct library_piece *piece, const struct err *why)
+{
+    transfer_pause(piece->partial->slot.transfer, why);
+}
+
+void library_piece_resume(struct library_piece *piece)
+{
+    transfer_resume(piece->partial->slot.transfer);
+}
+
+void library_piece_source(struct library_piece *piece, const char *source)
+{
+    transfer_source(piece->partial->slot.transfer, source);
+}
+
+int library_piece_restart(struct library_piece *piece, int64_t length, const char *note, struct err *e)
+{
+    struct library_partial *p = piece->partial;
+    const struct fileops *ops = p->slot.library->ops;
+    struct record r = piece->file.record;
+    r.size = length;
+    snprintf(r.note, sizeof r.note, "%s", note);
+    atomic_fetch_sub(&p->slot.place.store->promised, partial_close(&piece->file));
+    if (partial_remove(ops, piece->in.root_fd, p->id, e) < 0 ||
+        partial_create(&piece->file, ops, p->slot.place.store, &piece->in, p->id, &r, e) < 0)
+        return -1;
+    follow_rewind(p->follow);
+    library_slot_length(&p->slot, length);
+    transfer_size(p->slot.transfer, length);
+    library_slot_progress(&p->slot, 0);
+    return partial_begin(&piece->file, p->follow, piece->held, e);
+}
+
 int library_piece_write(struct library_piece *piece, const void *data, size_t len, struct err *e)
 {
     if (piece_check(piece, e) < 0 || partial_write(&piece->file, data, len, e) < 0) return -1;
@@ -356,6 +456,16 @@ static void piece_finish(struct library_piece *piece, const struct err *why, con
         partial_drop(p, why, NULL);
     else
         partial_end(p, why, image);
+}
+
+void library_piece_fail(struct library_piece *piece, const struct err *why)
+{
+    struct library_partial *p = piece->partial;
+    p->promised = partial_close(&piece->file);
+    store_leave(&piece->in);
+    library_slot_rest(&p->slot);
+    free(piece);
+    partial_drop(p, why, NULL);
 }
 
 int library_piece_end(struct library_piece *piece, bool good, struct library_partial_status *ret, json_t **ret_image,

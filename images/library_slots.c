@@ -87,6 +87,27 @@ void library_slot_rest(struct library_slot *s)
     pthread_mutex_unlock(&s->library->lock);
 }
 
+void library_slot_length(struct library_slot *s, int64_t length)
+{
+    pthread_mutex_lock(&s->library->lock);
+    s->length = length;
+    pthread_mutex_unlock(&s->library->lock);
+}
+
+void library_slot_move(struct library_slot *from, struct library_slot *to)
+{
+    struct library *l = from->library;
+    pthread_mutex_lock(&l->lock);
+    struct library_slot **link = &l->slots;
+    while (*link != from) link = &(*link)->next;
+    *link = to;
+    to->next = from->next;
+    to->listed = from->listed;
+    to->cancelled = from->cancelled;
+    to->transfer = take_ptr(from->transfer);
+    pthread_mutex_unlock(&l->lock);
+}
+
 void library_slot_progress(struct library_slot *s, int64_t received)
 {
     atomic_store(&s->received, received);
@@ -280,7 +301,6 @@ int library_slot_decide(struct library_slot *s, const struct library_upload_requ
 int library_slot_show(struct library_slot *s, struct transfer_request *rq, struct err *e)
 {
     struct library *l = s->library;
-    rq->kind = TRANSFER_UPLOAD;
     rq->store = s->place.ref;
     rq->name = s->place.name;
     rq->size = s->length;

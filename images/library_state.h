@@ -132,8 +132,11 @@ int library_slot_decide(struct library_slot *s, const struct library_upload_requ
 int library_slot_receive(struct library_slot *s, struct err *e);
 void library_slot_rest(struct library_slot *s);
 
-/* Shows it as an image and as a transfer. rq->id may be NULL; kind, place, size, started and cancel are filled in. */
+/* Shows it as an image and as a transfer. rq->id may be NULL; place, size, started and cancel are filled in. */
 int library_slot_show(struct library_slot *s, struct transfer_request *rq, struct err *e);
+
+/* The length is known now, or is not any more (-1). */
+void library_slot_length(struct library_slot *s, int64_t length);
 
 /* The sum of all bytes so far. */
 void library_slot_progress(struct library_slot *s, int64_t received);
@@ -148,6 +151,14 @@ json_t *library_slot_result(struct library_slot *s, const struct store_entry *in
 
 /* Gives the name back. *why NULL: it became `image` (borrowed), which the listener is told, too. */
 void library_slot_end(struct library_slot *s, const struct err *why, const json_t *image);
+
+/* `to` takes the place of `from` in the list, with its transfer: the same upload, received in another way. */
+void library_slot_move(struct library_slot *from, struct library_slot *to);
+
+/* Of an upload in one piece; and its end, once its slot was taken over. */
+struct library_slot *library_upload_slot(struct library_upload *u);
+const struct store_entry *library_upload_entry(const struct library_upload *u);
+void library_upload_leave(struct library_upload *u);
 
 /* Finds a slot and does something with it, with the lock held. */
 struct library_slot *library_slot_of_transfer(struct library *l, const char *id);

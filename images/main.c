@@ -54,6 +54,7 @@ int main(int argc, char *argv[])
     size_t role = 0;
     log_init("trayd-helper", LOG_LEVEL_INFO);
     setlocale(LC_CTYPE, "C.UTF-8"); /* libarchive turns names into UTF-8 by it */
+    prctl(PR_SET_NAME, "trayd-helper"); /* it was started as a number under /proc/self/fd */
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* a trayd that died before this is noticed by the first write */
     signal(SIGPIPE, SIG_IGN);
     if (argc != 2) {

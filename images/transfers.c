@@ -264,6 +264,16 @@ void transfer_name(struct transfer *x, const char *name)
     unlock_and_tell(x->registry, x);
 }
 
+void transfer_source(struct transfer *x, const char *source)
+{
+    char *copy = strdup(source);
+    if (!copy) return;
+    lock_to_tell(x->registry);
+    free(x->source);
+    x->source = copy;
+    unlock_and_tell(x->registry, x);
+}
+
 static void set_reason(struct transfer *x, const struct err *e)
 {
     free(x->detail);

@@ -76,6 +76,7 @@ const char *transfer_id(const struct transfer *x);
 void transfer_progress(struct transfer *x, int64_t bytes);  /* the sum so far; cheap enough for each piece */
 void transfer_size(struct transfer *x, int64_t size);       /* it is known now */
 void transfer_name(struct transfer *x, const char *name);   /* likewise; a download learns it from the server */
+void transfer_source(struct transfer *x, const char *source); /* after a restart */
 void transfer_pause(struct transfer *x, const struct err *why); /* why may be NULL; shown as code and detail */
 void transfer_resume(struct transfer *x);
 void transfer_expires(struct transfer *x, msec real);       /* when a paused one will be thrown away; 0: never */

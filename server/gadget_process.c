@@ -9,34 +9,14 @@
 #include <sys/un.h>
 
 #include "base/log.h"
+#include "server/program.h"
 
 #define PROGRAM "trayd-gadget"
 #define ARGUMENTS_MAX 8
 
-static int open_in(const char *directory, size_t len)
-{
-    char path[4096];
-    if ((size_t)snprintf(path, sizeof path, "%.*s/" PROGRAM, (int)len, directory) >= sizeof path) return -1;
-    if (access(path, X_OK) < 0) return -1;
-    return open(path, O_PATH | O_CLOEXEC);
-}
-
 int gadget_process_find(struct err *e)
 {
-    static const char *const places[] = {"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin",
-                                         "/usr/lib/trayd"};
-    char self[4096];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    int fd = -1;
-    if (n > 0) {
-        self[n] = '\0';
-        fd = open_in(self, (size_t)(strrchr(self, '/') - self));
-    }
-    for (size_t i = 0; fd < 0 && i < ARRAY_LEN(places); i++) fd = open_in(places[i], strlen(places[i]));
-    if (fd < 0)
-        return err_set(e, ERR_NOT_FOUND, PROGRAM " is not beside trayd (%s), nor in /usr/local/sbin or /usr/sbin",
-                       n > 0 ? self : "?");
-    return fd;
+    return program_find(PROGRAM, e);
 }
 
 bool gadget_process_answers(const char *socket_path)

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "images/helper.h"
 #include "server/config.h"
 #include "server/directories.h"
 #include "server/gadget_process.h"
@@ -17,6 +18,7 @@
 #include "server/notify.h"
 #include "server/options.h"
 #include "server/privileges.h"
+#include "server/program.h"
 #include "server/simulation.h"
 #include "server/store_audit.h"
 #include "server/store_operations.h"
@@ -35,6 +37,8 @@ struct service {
     struct keeper keeper;
     struct store_db *db;
     struct library *library;
+    struct jobs *jobs;
+    struct downloads *downloads;
     struct api *api;
     struct http_server *http;
 };
@@ -107,6 +111,15 @@ static int keep_gadget(struct service *s, int program_fd, struct err *e)
     return keeper_start(&c, &s->keeper, e);
 }
 
+/* Without it everything works but fetching and unpacking, which say so. */
+static void find_helper(void)
+{
+    struct err why;
+    int fd = program_find("trayd-helper", &why);
+    if (fd < 0) log_warning("%s: images cannot be fetched or unpacked", why.text);
+    helper_use(fd);
+}
+
 /* Real drives are kept by root, a simulation by whom we become. */
 static int start_gadget_and_drop(struct service *s, struct err *e)
 {
@@ -119,6 +132,7 @@ static int start_gadget_and_drop(struct service *s, struct err *e)
     }
     if (wanted && (program_fd = gadget_process_find(e)) < 0) return -1;
     if (wanted && !s->options.simulate && keep_gadget(s, program_fd, e) < 0) return -1;
+    find_helper();
     if (privileges_drop(become, e) < 0) return -1;
     return s->options.simulate ? keep_gadget(s, program_fd, e) : 0;
 }
@@ -137,6 +151,11 @@ static int start_service(struct service *s, struct err *e)
     if (!s->library) return -1;
     s->api = api_new(s->config.gadget_socket, s->library, &history, &audit, e);
     if (!s->api) return -1;
+    s->jobs = jobs_new();
+    s->downloads = s->jobs ? downloads_new(s->library, s->jobs, &s->config.fetch) : NULL;
+    if (!s->downloads) return err_set(e, ERR_UNAVAILABLE, "Out of memory");
+    api_set_makers(s->api, &(struct api_makers){s->jobs, s->downloads, &s->config.fetch});
+    downloads_resume(s->downloads);
     struct http_config http = {
         .origin = {.port = address_port(&s->address), .hosts_len = s->config.hosts_count},
         .header_timeout = s->config.header_timeout,
@@ -161,7 +180,10 @@ static void stop_service(struct service *s)
     signal(SIGALRM, too_late);
     alarm(END_PATIENCE_S);
     if (s->api) api_stop(s->api);
+    jobs_stop(s->jobs);
     http_server_free(s->http);
+    downloads_free(s->downloads);
+    jobs_free(s->jobs);
     api_free(s->api);
     library_free(s->library);
     store_db_close(s->db);

@@ -1,0 +1,132 @@
+/*
+ * image_create.c - POST of images: made of what nobody uploads.
+ *
+ *   from url     fetched (images/downloads.h)
+ *
+ * Each is a transfer; the request waits for it as Prefer says.
+ */
+#include <string.h>
+
+#include "api/body.h"
+#include "api/handlers.h"
+#include "api/images.h"
+#include "api/prefer.h"
+#include "images/fetch_url.h"
+#include "images/stored_digest.h"
+
+static void answer_failed(const json_t *transfer, struct api_response *rs)
+{
+    struct err e;
+    enum err_code code = err_from_name(json_text(transfer, "code"));
+    err_set(&e, code == ERR_NONE ? ERR_INTERNAL : code, "%s", json_text(transfer, "detail"));
+    json_t *more = json_object();
+    json_put_text(more, "transfer", json_text(transfer, "id"));
+    api_problem_with(rs, &e, more);
+}
+
+static void answer_done(const struct api *a, const json_t *transfer, struct api_response *rs)
+{
+    json_t *image = json_object_get(transfer, "result");
+    images_add_location(a, image, rs);
+    api_json(rs, 201, json_incref(image));
+}
+
+/* Waits for the transfer, and answers with what came of it, or with it. */
+static void answer(struct api *a, const struct api_request *rq, const char *id, struct api_response *rs)
+{
+    struct err e;
+    struct transfers *transfers = library_transfers(a->library);
+    struct prefer prefer = prefer_parse(rq->header(rq, "Prefer"));
+    bool at_once = prefer.async && !prefer.wait_given; /* 202 even where it is done by now: scripts count on it */
+    int finished = transfers_wait(transfers, id, prefer.wait, &e);
+    cleanup_json json_t *transfer = finished < 0 ? NULL : transfers_get(transfers, id, &e);
+    if (!transfer) {
+        api_problem(rs, &e);
+        return;
+    }
+    if (finished && !at_once) {
+        bool done = strcmp(json_text(transfer, "state"), transfer_state_names[TRANSFER_DONE]) == 0;
+        if (done)
+            answer_done(a, transfer, rs);
+        else
+            answer_failed(transfer, rs);
+        return;
+    }
+    api_json(rs, 202, json_incref(transfer));
+    api_header(rs, "Location", "/api/v1/transfers/%s", id);
+    if (at_once)
+        api_header(rs, "Preference-Applied", "respond-async");
+    else if (prefer.wait_given)
+        api_header(rs, "Preference-Applied", "wait=%lld", (long long)prefer.wait / 1000);
+}
+
+/* ---- from a URL ---- */
+
+struct url_body {
+    char from[8], url[FETCH_URL_MAX], name[NAME_BYTES_MAX + 1], store[STORE_REF_MAX], sha256[SHA256_TEXT_MAX];
+    char sha256_url[FETCH_URL_MAX], username[FETCH_CREDENTIAL_MAX], password[FETCH_CREDENTIAL_MAX];
+    bool unpack;
+    struct {
+        bool name, sha256, sha256_url, username, password, unpack;
+    } given;
+};
+
+#define TEXT(b, m, ...) {.name = #m, .kind = JSON_TEXT, .ret = (b)->m, .size = sizeof (b)->m, __VA_ARGS__}
+#define MAYBE(b, m) TEXT(b, m, .ret_given = &(b)->given.m)
+
+static int read_url(const json_t *body, struct url_body *b, struct err *e)
+{
+    const struct json_member members[] = {
+        TEXT(b, from, .required = true), TEXT(b, url, .required = true), TEXT(b, store), MAYBE(b, name),
+        MAYBE(b, sha256), MAYBE(b, sha256_url), MAYBE(b, username), MAYBE(b, password),
+        {.name = "unpack", .kind = JSON_FLAG, .ret = &b->unpack, .ret_given = &b->given.unpack},
+    };
+    return json_read(body, members, ARRAY_LEN(members), e);
+}
+
+static void from_url(struct api *a, const struct api_request *rq, const json_t *body, struct api_response *rs)
+{
+    struct err e = {0};
+    char id[TRANSFER_ID_MAX];
+    json_t *image = NULL;
+    struct url_body *b = calloc(1, sizeof *b);
+    if (!b) {
+        api_json(rs, 201, NULL);
+        return;
+    }
+    int result = read_url(body, b, &e);
+    const struct download_request down = {
+        .url = b->url, .store = b->store, .user = rq->user, .peer = rq->peer,
+        .name = b->given.name ? b->name : NULL, .sha256 = b->given.sha256 ? b->sha256 : NULL,
+        .sha256_url = b->given.sha256_url ? b->sha256_url : NULL, .username = b->given.username ? b->username : NULL,
+        .password = b->given.password ? b->password : NULL, .unpack = b->given.unpack ? b->unpack : -1,
+    };
+    if (result == 0) result = downloads_begin(a->makers.downloads, &down, id, &image, &e);
+    explicit_bzero(b, sizeof *b);
+    free(b);
+    if (result < 0)
+        api_problem(rs, &e);
+    else if (result == 1)
+        api_json(rs, 200, image);
+    else
+        answer(a, rq, id, rs);
+}
+
+/* POST /api/v1/images */
+void api_create_image(struct api *a, const struct api_request *rq, struct api_response *rs)
+{
+    static const struct {
+        const char *from;
+        void (*make)(struct api *a, const struct api_request *rq, const json_t *body, struct api_response *rs);
+    } kinds[] = {{"url", from_url}};
+    struct err e;
+    cleanup_json json_t *body = body_parse(rq, true, &e);
+    const char *from = json_text(body, "from");
+    for (size_t i = 0; body && i < ARRAY_LEN(kinds); i++)
+        if (strcmp(kinds[i].from, from) == 0) {
+            kinds[i].make(a, rq, body, rs);
+            return;
+        }
+    if (body) err_set(&e, ERR_BAD_REQUEST, "\"from\" must be \"url\" or \"blank\", not \"%.40s\"", from);
+    api_problem(rs, &e);
+}
