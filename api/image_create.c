@@ -1,63 +1,24 @@
 /*
  * image_create.c - POST of images: made of what nobody uploads.
  *
- *   from url     fetched (images/downloads.h)
- *
- * Each is a transfer; the request waits for it as Prefer says.
+ *   from url     fetched (images/downloads.h): a transfer, for which the request waits as Prefer says
+ *   from blank   empty, or with an empty file system (images/blank.h): done at once
  */
 #include <string.h>
 
 #include "api/body.h"
 #include "api/handlers.h"
 #include "api/images.h"
-#include "api/prefer.h"
+#include "api/transfer_work.h"
+#include "images/blank.h"
 #include "images/fetch_url.h"
 #include "images/stored_digest.h"
-
-static void answer_failed(const json_t *transfer, struct api_response *rs)
-{
-    struct err e;
-    enum err_code code = err_from_name(json_text(transfer, "code"));
-    err_set(&e, code == ERR_NONE ? ERR_INTERNAL : code, "%s", json_text(transfer, "detail"));
-    json_t *more = json_object();
-    json_put_text(more, "transfer", json_text(transfer, "id"));
-    api_problem_with(rs, &e, more);
-}
 
 static void answer_done(const struct api *a, const json_t *transfer, struct api_response *rs)
 {
     json_t *image = json_object_get(transfer, "result");
     images_add_location(a, image, rs);
     api_json(rs, 201, json_incref(image));
-}
-
-/* Waits for the transfer, and answers with what came of it, or with it. */
-static void answer(struct api *a, const struct api_request *rq, const char *id, struct api_response *rs)
-{
-    struct err e;
-    struct transfers *transfers = library_transfers(a->library);
-    struct prefer prefer = prefer_parse(rq->header(rq, "Prefer"));
-    bool at_once = prefer.async && !prefer.wait_given; /* 202 even where it is done by now: scripts count on it */
-    int finished = transfers_wait(transfers, id, prefer.wait, &e);
-    cleanup_json json_t *transfer = finished < 0 ? NULL : transfers_get(transfers, id, &e);
-    if (!transfer) {
-        api_problem(rs, &e);
-        return;
-    }
-    if (finished && !at_once) {
-        bool done = strcmp(json_text(transfer, "state"), transfer_state_names[TRANSFER_DONE]) == 0;
-        if (done)
-            answer_done(a, transfer, rs);
-        else
-            answer_failed(transfer, rs);
-        return;
-    }
-    api_json(rs, 202, json_incref(transfer));
-    api_header(rs, "Location", "/api/v1/transfers/%s", id);
-    if (at_once)
-        api_header(rs, "Preference-Applied", "respond-async");
-    else if (prefer.wait_given)
-        api_header(rs, "Preference-Applied", "wait=%lld", (long long)prefer.wait / 1000);
 }
 
 /* ---- from a URL ---- */
@@ -109,7 +70,40 @@ static void from_url(struct api *a, const struct api_request *rq, const json_t *
     else if (result == 1)
         api_json(rs, 200, image);
     else
-        answer(a, rq, id, rs);
+        transfer_work_answer(a, rq, id, answer_done, rs);
+}
+
+/* ---- blank ---- */
+
+static void from_blank(struct api *a, const struct api_request *rq, const json_t *body, struct api_response *rs)
+{
+    struct err e = {0};
+    char from[8], name[NAME_BYTES_MAX + 1], store[STORE_REF_MAX] = "", label[64] = "", filesystem[16] = "none";
+    struct blank_request blank = {.name = name, .store = store, .label = label, .user = rq->user, .peer = rq->peer};
+    const struct json_member members[] = {
+        {.name = "from", .kind = JSON_TEXT, .ret = from, .size = sizeof from, .required = true},
+        {.name = "name", .kind = JSON_TEXT, .ret = name, .size = sizeof name, .required = true},
+        {.name = "size", .kind = JSON_NUMBER, .ret = &blank.size, .max = INT64_MAX, .required = true},
+        {.name = "store", .kind = JSON_TEXT, .ret = store, .size = sizeof store},
+        {.name = "filesystem", .kind = JSON_TEXT, .ret = filesystem, .size = sizeof filesystem},
+        {.name = "label", .kind = JSON_TEXT, .ret = label, .size = sizeof label},
+    };
+    json_t *image = NULL;
+    int kind = 0;
+    if (json_read(body, members, ARRAY_LEN(members), &e) == 0) {
+        while (blank_names[kind] && strcmp(blank_names[kind], filesystem) != 0) kind++;
+        blank.filesystem = (enum blank_filesystem)kind;
+        if (!blank_names[kind])
+            err_set(&e, ERR_BAD_REQUEST, "\"filesystem\" must be \"fat32\", \"exfat\" or \"none\"");
+        else
+            image = blank_make(a->library, &blank, &e);
+    }
+    if (!image) {
+        api_problem(rs, &e);
+        return;
+    }
+    images_add_location(a, image, rs);
+    api_json(rs, 201, image);
 }
 
 /* POST /api/v1/images */
@@ -118,7 +112,7 @@ void api_create_image(struct api *a, const struct api_request *rq, struct api_re
     static const struct {
         const char *from;
         void (*make)(struct api *a, const struct api_request *rq, const json_t *body, struct api_response *rs);
-    } kinds[] = {{"url", from_url}};
+    } kinds[] = {{"url", from_url}, {"blank", from_blank}};
     struct err e;
     cleanup_json json_t *body = body_parse(rq, true, &e);
     const char *from = json_text(body, "from");

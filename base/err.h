@@ -113,7 +113,7 @@
     X(ERR_NOT_IMPLEMENTED,          "not_implemented",            501, "This method is not known here",           \
       "Use GET, HEAD, PUT, POST, PATCH, DELETE or OPTIONS.")                                                      \
     X(ERR_SOURCE_FAILED,            "source_failed",              502, "The image could not be fetched",           \
-      "Check the address and its server, and ask again.") \
+      "Check the address and its server, and ask again.")                                                         \
     X(ERR_UNAVAILABLE,              "unavailable",                503, "The service is not able to do this now",  \
       "Try again in a moment.")                                                                                   \
     X(ERR_DRIVE_STUCK,              "drive_stuck",                503, "The drive does not answer",               \

@@ -20,16 +20,11 @@ bool parse_is_utf8(const char *text, size_t len);          /* RFC 3629, no NUL, 
 int parse_hex(const char *text, uint8_t *ret, size_t len); /* exactly 2 * len hexadecimal digits */
 void parse_to_hex(const uint8_t *bytes, size_t len, char *ret_text); /* lower case, 2 * len + 1 bytes */
 
-
 /*
  * Base64 of RFC 4648, section 4: whole groups of four with '=' at the end, and no bits left over. Returns the number of
  * bytes, or -1 where the text is something else or has more than `max`. ret may be NULL.
  */
 ssize_t parse_base64(const char *text, size_t len, uint8_t *ret, size_t max);
-/* Percent-decodes `len` bytes into ret (with the NUL at most `max` bytes). -1, with anything in ret, where they are
- * malformed, too long, or have %00. */
-int parse_percent(const char *text, size_t len, char *ret, size_t max);
-
 /* Percent-decodes `len` bytes into ret (with the NUL at most `max` bytes). -1, with anything in ret, where they are
  * malformed, too long, or have %00. */
 int parse_percent(const char *text, size_t len, char *ret, size_t max);

@@ -145,7 +145,7 @@ int incoming_settle(struct incoming *in, const char *sha256, struct err *e)
     bool give_back = in->reserved > in->written;
     if (give_back && in->ops->truncate(in->fd, in->written) < 0) return incoming_error(e);
     if (fchmod(in->fd, IMAGE_MODE) < 0 && errno != EPERM && errno != EOPNOTSUPP) return incoming_error(e);
-    stored_digest_write(in->ops, in->fd, sha256); /* without it the digest will be unknown, no more */
+    if (sha256) stored_digest_write(in->ops, in->fd, sha256); /* without it the digest will be unknown, no more */
     return in->ops->sync(in->fd) < 0 ? incoming_error(e) : 0;
 }
 

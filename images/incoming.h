@@ -42,7 +42,7 @@ int incoming_write(struct incoming *in, const uint8_t *data, size_t len, struct 
 /* The bytes so far are on the disk. */
 int incoming_sync(struct incoming *in, struct err *e);
 
-/* The file is complete: gives back what was reserved too much, notes the digest, and syncs. */
+/* The file is complete: gives back what was reserved too much, notes the digest (NULL: unknown), and syncs. */
 int incoming_settle(struct incoming *in, const char *sha256, struct err *e);
 
 /* See ingest_publish(). *ret_unknown: the store did not answer, and the rename may still come. */

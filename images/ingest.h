@@ -30,8 +30,8 @@ void ingest_free(struct ingest *in);
 /* The length is known now: reserves it (no_space). Before the first byte. */
 int ingest_expect(struct ingest *in, int64_t length, struct err *e);
 
-/* For a program that fills the file by itself: its descriptor (the ingest's); and afterwards, the digest of what is there
- * now. Nothing may be written in another way. */
+/* For a program that fills the file by itself: its descriptor (the ingest's), and afterwards, that it is complete as it is
+ * now. Nothing is written in another way; its digest stays unknown. */
 int ingest_fd(const struct ingest *in);
 int ingest_filled(struct ingest *in, struct err *e);
 
@@ -42,7 +42,7 @@ int64_t ingest_received(const struct ingest *in);
 
 /* All bytes are here: length, and the digest where `sha256` is not NULL, are checked; then the file is synced. */
 int ingest_seal(struct ingest *in, const char *sha256, struct err *e);
-const char *ingest_sha256(const struct ingest *in); /* of a sealed file */
+const char *ingest_sha256(const struct ingest *in); /* of a sealed file; "": unknown */
 
 /*
  * Makes the file visible as `name`, which must be free; or, where `replace`, takes the place of what is there, if

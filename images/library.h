@@ -156,7 +156,7 @@ int library_upload_restart(struct library_upload *u, struct err *e);
 /* A member for the image's JSON at the end; `value` is taken. */
 void library_upload_add(struct library_upload *u, const char *name, json_t *value);
 
-/* A program will fill the file: its descriptor, the upload's. library_upload_filled() then reads it for the digest. */
+/* A program fills the file: its descriptor, the upload's; and afterwards, that it is complete. Its digest is unknown. */
 int library_upload_fd(const struct library_upload *u);
 int library_upload_filled(struct library_upload *u, struct err *e);
 

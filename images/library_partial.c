@@ -50,7 +50,8 @@ void partial_free(struct library_partial *p)
 int partial_show(struct library_partial *p, const struct record *r, struct err *e)
 {
     struct transfer_request rq = {
-        .kind = strcmp(r->method, "url") == 0 ? TRANSFER_DOWNLOAD : TRANSFER_UPLOAD, .id = p->id, .method = r->method, .user = r->user, .peer = r->peer[0] ? r->peer : NULL, .paused = true,
+        .kind = strcmp(r->method, "url") == 0 ? TRANSFER_DOWNLOAD : TRANSFER_UPLOAD,
+        .id = p->id, .method = r->method, .user = r->user, .peer = r->peer[0] ? r->peer : NULL, .paused = true,
     };
     return library_slot_show(&p->slot, &rq, e);
 }

@@ -246,7 +246,7 @@ static bool has_content(const struct library_slot *s, const struct store_entry *
     if (!s->sha256[0] || use->writable) return false;
     cleanup_close int fd = image_open_at(in->folder_fd, s->place.name, &st, NULL);
     if (fd < 0 || (s->length >= 0 && st.st_size != s->length)) return false;
-    if (!stored_digest_read(fd, &st, sha256) && stored_digest_compute(fd, sha256, NULL) < 0) return false;
+    if (!stored_digest_read(fd, &st, sha256) && stored_digest_compute(fd, NULL, sha256, NULL) < 0) return false;
     return strcmp(sha256, s->sha256) == 0;
 }
 
@@ -349,7 +349,7 @@ json_t *library_slot_result(struct library_slot *s, const struct store_entry *in
     image_look(fd, &st, in->readonly, s->library->looks, &image);
     json_t *json = image_json(&image, s->place.ref, s->place.name);
     if (!json) err_set(e, ERR_UNAVAILABLE, "Out of memory");
-    if (json && !json_text(json, "sha256")[0]) json_put_text(json, "sha256", sha256);
+    if (json && !json_text(json, "sha256")[0] && sha256[0]) json_put_text(json, "sha256", sha256);
     if (json) library_add_use(s->library, json);
     return json;
 }

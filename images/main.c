@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "images/helper_child.h"
@@ -67,7 +68,7 @@ int main(int argc, char *argv[])
         return 2;
     }
     sandbox_close_others(HELPER_CONTROL_FD + 1);
-    if (run(role, &e) == 0) return EXIT_SUCCESS;
+    if (run(role, &e) == 0) _exit(EXIT_SUCCESS); /* everything was told, and the kernel is the quickest to clean up */
     tell_failure(&e);
-    return EXIT_FAILURE;
+    _exit(EXIT_FAILURE);
 }

@@ -49,7 +49,7 @@ int stored_digest_write(const struct fileops *ops, int fd, const char *text)
     return ops->set_xattr(fd, ATTRIBUTE, value, (size_t)len);
 }
 
-static int hash_file(int fd, uint8_t digest[SHA256_BYTES], struct err *e)
+static int hash_file(int fd, const struct digest_progress *progress, uint8_t digest[SHA256_BYTES], struct err *e)
 {
     cleanup_free uint8_t *data = malloc(READ_BYTES);
     gnutls_hash_hd_t hash;
@@ -62,6 +62,7 @@ static int hash_file(int fd, uint8_t digest[SHA256_BYTES], struct err *e)
         if (n <= 0) break;
         gnutls_hash(hash, data, (size_t)n);
         offset += n;
+        if (progress && (result = progress->told(progress->owner, offset, e)) < 0) break;
     }
     gnutls_hash_deinit(hash, digest);
     return result;
@@ -73,17 +74,20 @@ static bool same_file_state(const struct stat *a, const struct stat *b)
            a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-int stored_digest_compute(int fd, char ret_text[SHA256_TEXT_MAX], struct err *e)
+int stored_digest_compute(int fd, const struct digest_progress *progress, char ret_text[SHA256_TEXT_MAX],
+                          struct err *e)
 {
     struct stat before, after;
+    char remembered[SHA256_TEXT_MAX];
     uint8_t digest[SHA256_BYTES];
     msec now = clock_real_ms();
     if (fstat(fd, &before) < 0) return err_set_errno(e, ERR_INTERNAL, errno, "Cannot look at the image");
-    if (hash_file(fd, digest, e) < 0) return -1;
+    if (hash_file(fd, progress, digest, e) < 0) return -1;
     if (fstat(fd, &after) < 0) return err_set_errno(e, ERR_INTERNAL, errno, "Cannot look at the image");
     if (!same_file_state(&before, &after)) return err_set(e, ERR_UNAVAILABLE, "The image changed while it was read");
     parse_to_hex(digest, sizeof digest, ret_text);
-    if (now - (before.st_mtim.tv_sec * 1000 + before.st_mtim.tv_nsec / 1000000) >= SETTLED_AFTER)
+    if (now - (before.st_mtim.tv_sec * 1000 + before.st_mtim.tv_nsec / 1000000) >= SETTLED_AFTER &&
+        !stored_digest_read(fd, &after, remembered))
         stored_digest_write(&fileops_kernel, fd, ret_text);
     return 0;
 }

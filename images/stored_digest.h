@@ -24,6 +24,12 @@ bool stored_digest_read(int fd, const struct stat *st, char ret_text[SHA256_TEXT
 /* Remembers it, for the file as it is now. Returns 0, or -1 with errno; a caller may ignore that. */
 int stored_digest_write(const struct fileops *ops, int fd, const char *text);
 
-/* Computes it by reading the whole file, and remembers it. Returns 0, or -1 with *e: also when the file changed
- * meanwhile. */
-int stored_digest_compute(int fd, char ret_text[SHA256_TEXT_MAX], struct err *e);
+struct digest_progress {
+    void *owner;
+    int (*told)(void *owner, int64_t bytes, struct err *e); /* read so far; -1 with *e ends it */
+};
+
+/* Computes it by reading the whole file, and remembers it, unless another is remembered for the file as it is. `progress`
+ * may be NULL. Returns 0, or -1 with *e: also when the file changed meanwhile. */
+int stored_digest_compute(int fd, const struct digest_progress *progress, char ret_text[SHA256_TEXT_MAX],
+                          struct err *e);

@@ -27,6 +27,7 @@ int unpack_too_large(const struct unpack *u, struct err *e)
 
 int unpack_write(struct unpack *u, const void *data, size_t len, struct err *e)
 {
+    if (len == 0) return 0; /* libarchive then has no bytes either */
     if (len > u->io->largest - u->written) return unpack_too_large(u, e);
     u->written += len;
     return u->io->write(u->io->owner, data, len, e);

@@ -90,6 +90,8 @@ export const deleteImage = (name, store) => data('DELETE', ['images', name], { q
 export const editImage = (name, store, body) => data('PATCH', ['images', name], { query: { store }, body });
 export const transfers = async () => (await data('GET', ['transfers'])).transfers;
 export const cancelTransfer = id => data('DELETE', ['transfers', id]);
+// The image, or the transfer that brings it.
+export const makeImage = body => data('POST', ['images'], { body, headers: ASYNC });
 export const stores = async () => (await data('GET', ['stores'])).stores;
 
 export async function contentEtag(name, store) {

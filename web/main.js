@@ -9,6 +9,7 @@ import { follow } from './events.js';
 import { createGadget } from './gadget.js';
 import { createImages } from './images.js';
 import { createInsertDialog } from './insert.js';
+import { createMakers } from './make.js';
 import { createOperations } from './operations.js';
 import { createOrders } from './orders.js';
 import { createSchedules } from './schedules.js';
@@ -31,6 +32,7 @@ const uploads = createUploads(section('images'), { store: () => storeSelect.valu
 const transfers = createTransfers(section('images').querySelector('.transfers'), {
     isOurs: uploads.isUploading, changed: () => images.render(), now: clock,
 });
+createMakers(section('images'), { store: () => storeSelect.value || undefined, made: () => loadImages() });
 const images = createImages(section('images'), {
     drives: drives.all, insert: image => insertDialog.open({ forImage: image }), stores: () => stores,
     edit: image => editDialog.open(image),
