@@ -61,10 +61,13 @@ static void tell(const char *name, json_t *event)
 
 /* ---- addresses ---- */
 
-static void learn_own_addresses(struct fetch *f)
+/* Without them this machine could be reached by its outer address: nothing is fetched then. */
+static int learn_own_addresses(struct fetch *f, struct err *e)
 {
     struct ifaddrs *all;
-    if (getifaddrs(&all) < 0) return; /* loopback itself is known without */
+    if (f->config.loopback) return 0;
+    if (getifaddrs(&all) < 0)
+        return err_set_errno(e, ERR_UNAVAILABLE, errno, "Cannot learn this machine's own addresses (AF_NETLINK)");
     for (const struct ifaddrs *i = all; i && f->own.count < OWN_MAX; i = i->ifa_next) {
         if (!i->ifa_addr) continue;
         size_t len = i->ifa_addr->sa_family == AF_INET    ? sizeof(struct sockaddr_in)
@@ -74,6 +77,7 @@ static void learn_own_addresses(struct fetch *f)
     }
     freeifaddrs(all);
     f->own.list = f->own_list;
+    return 0;
 }
 
 static bool is_allowed(const struct fetch *f, enum fetch_address kind)
@@ -408,6 +412,5 @@ int fetch_run(const json_t *order, struct err *e)
     static struct fetch f; /* some KiB, and the only one */
     if (read_order(order, &f, e) < 0) return -1;
     if (curl_global_init(CURL_GLOBAL_ALL) != CURLE_OK) return err_set(e, ERR_UNAVAILABLE, "libcurl cannot start");
-    learn_own_addresses(&f);
-    return fetch_all(&f, e);
+    return learn_own_addresses(&f, e) < 0 ? -1 : fetch_all(&f, e);
 }

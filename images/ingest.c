@@ -116,7 +116,8 @@ int ingest_filled(struct ingest *in, struct err *e)
     struct stat st;
     if (in->failed || in->sealed) return failed_before(e);
     in->failed = fstat(in->file.fd, &st) < 0 && incoming_error(e) < 0;
-    in->file.written = in->received = st.st_size;
+    in->file.written = st.st_size;
+    in->received = st.st_size;
     in->filled = true;
     return in->failed ? -1 : 0;
 }

@@ -21,12 +21,6 @@ void sandbox_close_others(int first)
     syscall(SYS_close_range, (unsigned)first, ~0U, 0); /* Linux 5.9; ours are all closed on exec anyway */
 }
 
-static int limit(int what, rlim_t most, struct err *e)
-{
-    const struct rlimit l = {most, most};
-    return setrlimit(what, &l) == 0 ? 0 : err_set_errno(e, ERR_INTERNAL, errno, "Cannot set limit %d", what);
-}
-
 static int allow_reading(int rules, const char *path)
 {
     struct stat st;
@@ -59,7 +53,9 @@ int sandbox_enter(const struct sandbox *box, struct err *e)
 {
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         return err_set_errno(e, ERR_INTERNAL, errno, "Cannot give up privileges");
-    if (limit(RLIMIT_CORE, 0, e) < 0 || limit(RLIMIT_FSIZE, 0, e) < 0) return -1;
-    if (box->memory && limit(RLIMIT_AS, box->memory, e) < 0) return -1;
+    const struct rlimit none = {0, 0}, memory = {box->memory, box->memory};
+    if (setrlimit(RLIMIT_CORE, &none) < 0 || setrlimit(RLIMIT_FSIZE, &none) < 0 ||
+        (box->memory && setrlimit(RLIMIT_AS, &memory) < 0))
+        return err_set_errno(e, ERR_INTERNAL, errno, "Cannot set a limit");
     return close_files(box, e);
 }

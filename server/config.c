@@ -68,6 +68,13 @@ void server_config_defaults(struct server_config *c)
         .log_level = LOG_LEVEL_INFO,
         .header_timeout = 20000,
         .body_timeout = 30000,
+        .fetch = {
+            .private_addresses = true, /* an appliance's images lie in the network that it stands in */
+            .stall_timeout = 30000,
+            .retries = 8,              /* with pauses of 1 s, 2 s, ... 60 s: about four minutes without a server */
+            .retry_pause = 1000,
+            .largest = (uint64_t)128 << 30,
+        },
         .upload_expires = (msec)24 * 60 * 60 * 1000,
     };
 }

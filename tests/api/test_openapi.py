@@ -68,6 +68,8 @@ def test_a_tour_of_every_operation(start_trayd):
     api.eject("cd0", mode="forced")
     tour_of_uploads(api)
     assert api.request("patch", "/api/v1/images/tour.iso", json={"note": "seen"}).status_code == 200
+    assert api.post("/api/v1/images/tour.iso/verify").json()["result"]["verdict"] == "match"
+    assert api.post("/api/v1/images", json={"from": "blank", "name": "blank.img", "size": 1 << 20}).status_code == 201
     assert api.delete("/api/v1/images/tour.iso").status_code == 204
     unseen = [name for name, *_ in ALL if not any(s < 400 for s in Client.exercised.get(name, ()))]
     assert not unseen, f"never answered: {unseen}"

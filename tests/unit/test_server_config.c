@@ -48,6 +48,11 @@ static void has_defaults(attr_unused void **state)
     assert_string_equal(c.user, "trayd");
     assert_int_equal(c.log_level, LOG_LEVEL_INFO);
     assert_int_equal(c.hosts_count, 0);
+    assert_true(c.fetch.private_addresses);
+    assert_false(c.fetch.loopback || c.fetch.link_local);
+    assert_int_equal(c.fetch.stall_timeout, 30000);
+    assert_int_equal(c.fetch.retries, 8);
+    assert_int_equal(c.fetch.largest, (uint64_t)128 << 30);
     assert_int_equal(c.stores.count, 1);
     assert_string_equal(c.gadget_socket, "/run/trayd/gadget.sock");
     assert_string_equal(c.runtime_dir, "/run/trayd");
@@ -60,6 +65,8 @@ static void reads_all_keys(attr_unused void **state)
     int result =
         load("server = { listen = \"unix:/tmp/x\"; hosts = [ \"kvm\", \"kvm:8443\" ]; database = \"/d/x.db\";\n"
              "  user = \"me\"; log_level = \"debug\"; header_timeout = \"2 s\"; body_timeout = \"3 s\"; };\n"
+             "fetch = { private = false; loopback = true; link_local = true; rate = \"1 MiB\"; retries = 2;\n"
+             "  stall_timeout = \"1 s\"; retry_pause = \"2 s\"; largest = \"1 GiB\"; ca_file = \"/ca.pem\"; };\n"
              "stores = ( { name = \"a\"; path = \"/a\"; }, { name = \"b\"; path = \"/b\"; readonly = true; } );\n"
              "gadget = { socket = \"/x/g.sock\"; runtime_dir = \"/x\"; };\n",
              &c, &e);
@@ -69,6 +76,13 @@ static void reads_all_keys(attr_unused void **state)
     assert_string_equal(c.hosts[1], "kvm:8443");
     assert_int_equal(c.log_level, LOG_LEVEL_DEBUG);
     assert_int_equal(c.header_timeout, 2000);
+    assert_true(!c.fetch.private_addresses && c.fetch.loopback && c.fetch.link_local);
+    assert_int_equal(c.fetch.rate, 1 << 20);
+    assert_int_equal(c.fetch.retries, 2);
+    assert_int_equal(c.fetch.stall_timeout, 1000);
+    assert_int_equal(c.fetch.retry_pause, 2000);
+    assert_int_equal(c.fetch.largest, 1 << 30);
+    assert_string_equal(c.fetch.ca_file, "/ca.pem");
     assert_int_equal(c.stores.count, 2);
     assert_true(c.stores.items[1].readonly);
     assert_string_equal(c.gadget_socket, "/x/g.sock");

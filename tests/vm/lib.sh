@@ -192,7 +192,7 @@ build_base() {
 add_trayd() {
     local stage=$1 bin=$2 config=$3 name
     mkdir -p "$stage/usr/bin" "$stage/etc/trayd"
-    for name in trayd trayd-gadget; do
+    for name in trayd trayd-gadget trayd-helper; do
         [ -f "$bin/$name" ] || continue
         cp -L "$bin/$name" "$stage/usr/bin/$name"
         copy_libraries "$stage/usr" "$bin/$name"
