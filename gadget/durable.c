@@ -150,7 +150,9 @@ static void on_written(struct worker_job *job, enum worker_end end, const void *
         log_warning("%s can be written again", d->base.path);
         d->version++;
     } else if (e.code) {
+        bool others = d->version != d->writing; /* what came meanwhile has not been tried yet, and somebody waits for it */
         not_saved(d, &e);
+        if (others) begin(d);
         return;
     } else {
         d->saved = d->writing;

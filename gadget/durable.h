@@ -4,7 +4,8 @@
  * The file is read once, at the start, and from then on only written: replaced as a whole by rename, with fsync of file
  * and directory, by a worker. One write is under way at a time; what changes meanwhile goes into the next one. Its owner
  * counts versions: durable_changed() gives the next one, and `saved` tells up to which all is on the disk, or why not.
- * After a failure the old file stands; it is tried again every DURABLE_RETRY, as long as something is to be saved.
+ * After a failure the old file stands; it is tried again every DURABLE_RETRY, as long as something is to be saved, and at
+ * once for what changed while the failed write was under way.
  *
  * A write that takes longer than DURABLE_WITHIN is reported as failed, though it may yet succeed: storage that hangs
  * must not make anybody wait. When it comes back at last, the newest version is written once more.

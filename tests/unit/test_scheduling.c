@@ -487,6 +487,40 @@ static void not_writable(void **state attr_unused)
     assert_int_equal(about("schedule_cancel", newest()->id, ""), ERR_NONE);
 }
 
+/* A write hangs in the opening of its file, which is a fifo, and fails when somebody reads that: a fifo cannot be synced.
+ * Returns when it has failed, and taken the fifo away; the loop has not heard of it. */
+static void let_the_write_fail(void)
+{
+    cleanup_close int reader = open(state_path("kept.json.new"), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    assert_true(reader >= 0);
+    for (int i = 0; access(state_path("kept.json.new"), F_OK) == 0; i++) {
+        assert_true(i < FIXTURE_PATIENCE);
+        usleep(1000);
+    }
+}
+
+/* Who asks while the way back from a failure is being written, and that fails too, does not wait for the next try. */
+static void asked_while_the_repair_fails(void **state attr_unused)
+{
+    make(EJECT_CD LATER);
+    assert_int_equal(mkfifo(state_path("kept.json.new"), 0600), 0);
+    assert_int_equal(give("{\"do\": \"schedule_add\", " INSERT_CD("a.iso") LATER "}"), 0);
+    fixture_run_for(f, 20);
+    let_the_write_fail();
+    assert_int_equal(mkfifo(state_path("kept.json.new"), 0600), 0);
+    until(f, answer.came);
+    assert_int_not_equal(answer.err.code, ERR_NONE);
+    fixture_run_for(f, 20);
+    assert_int_equal(give("{\"do\": \"schedule_add\", " INSERT_CD("b.iso") LATER "}"), 0);
+    fixture_run_for(f, 20);
+    let_the_write_fail();
+    msec begun = clock_boot_ms();
+    until(f, answer.came);
+    assert_int_equal(answer.err.code, ERR_NONE);
+    assert_true(clock_boot_ms() < begun + DURABLE_RETRY / 2);
+    assert_int_equal(f->daemon->kept.table.len, 2);
+}
+
 /* What is due but cannot be written down does not happen, until it can. */
 static void due_but_not_writable(void **state attr_unused)
 {
@@ -621,6 +655,7 @@ int main(void)
         TEST(cancelled), TEST(changed), TEST(bad_requests), TEST(no_more_than_so_many),
         TEST(killed_before_the_operation), TEST(killed_after_the_operation_was_begun), TEST(missed_and_skipped),
         TEST(missed_and_run), TEST(of_another_configuration), TEST(broken_file), TEST(broken_in_part), TEST(not_writable),
+        TEST(asked_while_the_repair_fails),
         TEST(due_but_not_writable), TEST(hanging_storage), TEST(put_back_after_a_reboot), TEST(not_within_a_boot),
         TEST(not_what_was_taken_out), TEST(not_where_somebody_was_quicker), TEST(a_store_that_comes_late),
     };
