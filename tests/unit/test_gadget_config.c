@@ -54,7 +54,7 @@ static void an_empty_file_has_the_defaults(void **state attr_unused)
     assert_int_equal(c->vendor_id, 0x1d6b);
     assert_int_equal(c->product_id, 0x0104);
     assert_int_equal(c->reattach, REATTACH_LAST_RESORT);
-    assert_int_equal(c->reattach_hold, 1000);
+    assert_int_equal(c->reattach_hold, 800);
     assert_int_equal(c->sample_interval, 1000);
     assert_int_equal(c->forced_eject, FORCED_EJECT_AUTO);
     assert_int_equal(strlen(c->serial), SERIAL_LEN);
