@@ -163,7 +163,7 @@ def test_an_eject_goes_through_when_the_host_lets_go_in_time(api, trayd):
     host(trayd, "lock cd0")
     waiting = api.eject("cd0", status=202, headers={"Prefer": "respond-async"}, patience=30)
     until(lambda: api.drive("cd0")["evidence"]["lock"] == "locked", "the lock")
-    assert api.get("/api/v1/operations/" + waiting["id"]).json()["state"] == "waiting"
+    until(lambda: api.get("/api/v1/operations/" + waiting["id"]).json()["state"] == "waiting", "a pause between two tries")
     host(trayd, "unlock cd0")
     done = until(lambda: finished(api, waiting["id"]))
     assert done["state"] == "done" and done["forced"] is False
