@@ -118,14 +118,14 @@ def test_upload_goes_on_after_the_page_was_loaded_anew(page, file):
     page.expected = ["409 (Conflict)", "beforeunload"]
     content = os.urandom(40_000_000)
     path = file("long.img", content)
-    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 6_000_000}
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 1_000_000}
     page.browser.execute_cdp_cmd("Network.enable", {})
     page.browser.execute_cdp_cmd("Network.emulateNetworkConditions", slow)
     choose(page, path)
     page.find(".upload", "left")
     page.run("window.addEventListener('beforeunload', event => event.stopImmediatePropagation(), true)")
-    page.browser.execute_cdp_cmd("Network.emulateNetworkConditions", {**slow, "uploadThroughput": -1})
     page.browser.get("about:blank")
+    page.browser.execute_cdp_cmd("Network.emulateNetworkConditions", {**slow, "uploadThroughput": -1})
     there = page.wait(lambda: paused(page, "long.img"), "the upload's pause")["bytes"]
     page.open()
     page.find(".transfer", "choose the same file again to go on")
