@@ -1,10 +1,12 @@
 #!/usr/bin/python3
-"""Runs every test of the repository, stage by stage, and tells what ran, what failed and what was skipped and why.
+"""Runs every test of the repository, and tells what ran, what failed and what was skipped and why.
 
     tests/run_all.py [--list] [STAGE...]
 
-Each command's output goes to build/test-logs/NAME.log; the end of a failed one is shown. A command that exits with 77
-is a skip, and its last line is the reason. The last line of all is "N passed, N failed, N skipped".
+Commands that take one processor at most, and often wait, run side by side (WORKERS); the others alone. Each command's
+output goes to build/test-logs/NAME.log; the end of a failed one is shown. A command that exits with 77 is a skip, and its
+last line is the reason. "s" is how long it took, "cpu" what it computed. The last line of all is
+"N passed, N failed, N skipped".
 """
 import concurrent.futures
 import os
@@ -21,6 +23,9 @@ FAULTS = "tests/vm/scripts/faults.sh"
 WHOLE_SWEEP = 7200  # s; a bound on hanging
 ON_DEMAND = ("faults",)  # stages that run only when they are named: they take hours
 TAIL = 40  # lines shown of a failed command
+ALONE = ("lint", "bench")  # stages whose commands use all processors, or measure
+WORKERS = len(os.sched_getaffinity(0)) + 1  # side by side: guests wait more than they compute
+FUZZ = 60  # s for each fuzzer
 
 # How a runner tells its counts: (pattern, group of passed, failed, skipped); sums over all matches.
 COUNTS = (
@@ -54,7 +59,7 @@ def stages():
     python = "/usr/bin/python3"
     yield "lint", [("lint", ["tests/lint/run"])]
     yield "unit", [("unit-asan", ["make", "-s", "VARIANT=asan", "unit"]), ("unit-release", ["make", "-s", "unit"])]
-    yield "fuzz", [("fuzz", ["tests/fuzz/run", "15"])]
+    yield "fuzz", [("fuzz", ["tests/fuzz/run", str(FUZZ)])]
     yield "api", [("api-asan", ["env", "TRAYD_BIN=build/asan/trayd", python, "-m", "pytest", "-q", "tests/api"])]
     yield "web", [("web", [python, "-m", "pytest", "-q", "tests/web"]), ("web-words", ["node", "--test", "tests/web/"])]
     yield "vm", [(f"vm-{kernel}-{os.path.basename(path)[:-3]}", ["tests/vm/run", "--kernel", kernel, path])
@@ -68,37 +73,44 @@ def stages():
     yield "faults", faults
 
 
+def execute(command, log):
+    """Returns (exit status, output, CPU seconds of it and its children)."""
+    with open(log, "w+", encoding="utf-8", errors="replace") as out:
+        try:
+            child = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+        except FileNotFoundError:
+            return SKIPPED, f"{command[0]} is not installed\n", 0
+        _, status, used = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        return child.returncode, out.read(), used.ru_utime + used.ru_stime
+
+
 def run(name, command):
-    """Returns (name, result, counts, seconds, output)."""
+    """Returns (name, result, counts, seconds, CPU seconds, output)."""
     began = time.monotonic()
-    try:
-        done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
-        output, status = done.stdout, done.returncode
-    except FileNotFoundError:
-        output, status = f"{command[0]} is not installed\n", SKIPPED
-    with open(os.path.join(LOGS, name + ".log"), "w", encoding="utf-8") as log:
-        log.write(output)
+    status, output, cpu = execute(command, os.path.join(LOGS, name + ".log"))
+    seconds = time.monotonic() - began
     counts = {"passed": 0, "failed": 0, "skipped": 0}
     for pattern, what in COUNTS:
         counts[what] += sum(int(n) for n in pattern.findall(output))
     if status == SKIPPED:
         counts["skipped"] += 1
-        return name, "skipped", counts, time.monotonic() - began, output
+        return name, "skipped", counts, seconds, cpu, output
     if status != 0 and counts["failed"] == 0:
         counts["failed"] = 1
     if status == 0 and sum(counts.values()) == 0:
         counts["passed"] = 1  # a check without counts of its own, such as a lint
     result = "failed" if status != 0 or counts["failed"] else "ok"
-    return name, result, counts, time.monotonic() - began, output
+    return name, result, counts, seconds, cpu, output
 
 
 def report(outcome):
-    name, result, counts, seconds, output = outcome
+    name, result, counts, seconds, cpu, output = outcome
     lines = output.strip().splitlines()
     reason = f"  ({lines[-1]})" if result == "skipped" and lines else ""
     print(f"{result:8} {name:32} {counts['passed']:4} passed {counts['failed']:3} failed {counts['skipped']:3} skipped"
-          f" {seconds:7.1f} s{reason}", flush=True)
+          f" {seconds:7.1f} s {cpu:7.1f} cpu{reason}", flush=True)
     for line in lines:
         if re.match(r"^(SKIP|skip)", line):
             print(f"         {line}", flush=True)
@@ -106,29 +118,37 @@ def report(outcome):
         print("\n".join("    | " + line for line in lines[-TAIL:]), flush=True)
 
 
+def phases(wanted):
+    """(how many side by side, commands), one after the other. `wanted`: names of stages or commands; none: all that do
+    not take hours."""
+    side_by_side, alone_before, alone_after = [], [], []
+    for stage, commands in stages():
+        if stage not in wanted:
+            if wanted:
+                commands = [c for c in commands if c[0] in wanted]
+            elif stage in ON_DEMAND:
+                continue
+        if stage not in ALONE:
+            side_by_side += commands
+        else:
+            (alone_after if side_by_side else alone_before).extend(commands)
+    return (1, alone_before), (WORKERS, side_by_side), (1, alone_after)
+
+
 def main():
-    wanted = [a for a in sys.argv[1:] if not a.startswith("-")]
+    if "--list" in sys.argv:
+        for stage, commands in stages():
+            print("\n".join(f"{stage:6} {name}" for name, _ in commands))
+        return 0
     os.makedirs(LOGS, exist_ok=True)
     total = {"passed": 0, "failed": 0, "skipped": 0}
     began = time.monotonic()
-    for stage, commands in stages():
-        if wanted and stage not in wanted and not any(name in wanted for name, _ in commands):
-            continue
-        if not wanted and stage in ON_DEMAND and "--list" not in sys.argv:
-            continue
-        if stage not in wanted and wanted:
-            commands = [c for c in commands if c[0] in wanted]
-        if "--list" in sys.argv:
-            print("\n".join(f"{stage:6} {name}" for name, _ in commands))
-            continue
-        # Guests have one processor each, so two go side by side; the other stages use both by themselves.
-        with concurrent.futures.ThreadPoolExecutor(max_workers=2 if stage in ("vm", "faults") else 1) as pool:
+    for workers, commands in phases([a for a in sys.argv[1:] if not a.startswith("-")]):
+        with concurrent.futures.ThreadPoolExecutor(max_workers=workers) as pool:
             for job in concurrent.futures.as_completed([pool.submit(run, *c) for c in commands]):
                 report(job.result())
                 for what, n in job.result()[2].items():
                     total[what] += n
-    if "--list" in sys.argv:
-        return 0
     print(f"in {time.monotonic() - began:.0f} s; logs in build/test-logs/")
     print("{passed} passed, {failed} failed, {skipped} skipped".format(**total))
     return 1 if total["failed"] or not total["passed"] else 0
