@@ -31,6 +31,7 @@ SWITCHES = ("auto", "off")
 SKIPPED = 77
 BLOCK = 10           # repetitions by one way before the other has its turn, so that a slow minute meets both
 WRITERS, MOUNTED = 4, 4  # drives of a swap batch, which share its 40 s
+WAITING = 3          # guests that mostly wait, in the place of one that does not
 MEMORY = "1024"      # MiB: eight images and what the host caches of them
 BOOT = 120           # s of a guest's time limit, beside what its repetitions may take
 TAIL = 25            # lines shown of a guest that failed
@@ -102,7 +103,7 @@ def run_guest(guest):
 def run_all(guests, jobs):
     """Yields as run_guest returns, in the order in which they end."""
     for waits in (False, True):
-        with concurrent.futures.ThreadPoolExecutor(max_workers=jobs * (2 if waits else 1)) as pool:
+        with concurrent.futures.ThreadPoolExecutor(max_workers=jobs * (WAITING if waits else 1)) as pool:
             for job in concurrent.futures.as_completed([pool.submit(run_guest, g) for g in guests if g.waits == waits]):
                 yield job.result()
 
@@ -136,7 +137,7 @@ def options():
     p.add_argument("--repetitions", type=int, help="by trayd, and of the bare write beside it")
     p.add_argument("--swaps", type=int, help="of a medium that the host writes to; as many again with a file system mounted")
     p.add_argument("--naive", type=int, help="without trayd")
-    p.add_argument("--jobs", type=int, default=2, help="guests side by side; twice as many of those that mostly wait")
+    p.add_argument("--jobs", type=int, default=2, help=f"guests side by side; {WAITING} times as many of those that mostly wait")
     p.add_argument("--only", default="", help="only guests whose name has this word; no page is written")
     p.add_argument("--results", help="judge this file, run nothing")
     p.add_argument("--page", default=os.path.join(ROOT, "docs", "ejecting.md"), help="where the page goes")
