@@ -123,6 +123,12 @@ static void lose_power(void)
     }
 }
 
+/* The worst that a loss of power can do: all that was not synced is as it was. */
+attr_unused static void lose_all(void)
+{
+    for (size_t i = unsynced_count; i-- > 0;) take_back(&unsynced[i], true);
+}
+
 static bool is_due(const char *name)
 {
     fault.count++;

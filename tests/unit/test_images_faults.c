@@ -1,5 +1,6 @@
 /*
- * The Nth file operation of an upload fails, or the process ends there, for N = 1, 2, 3 ... until none is reached.
+ * The Nth file operation of an upload fails, or the process ends or the power goes there, for N = 1, 2, 3 ... until none is
+ * reached.
  * Afterwards the image is absent (or as it was) or complete, no byte of the upload is left, and the next one works.
  */
 #include "tests/unit/images_faulty.h"
@@ -167,23 +168,23 @@ static void order_of_syncs(void **state)
     assert_nothing_left(f);
 }
 
-/* ---- the process ends ---- */
+/* ---- the process ends, or the power goes ---- */
 
-static void die_in_upload(struct fixture *f, const struct library_upload_request *rq, int n)
+static void die_in_upload(struct fixture *f, const struct library_upload_request *rq, enum how how, int n)
 {
     struct err e = {0};
     fixture_start(f);
     f->library->ops = &faulty_ops;
-    fault.how = END_PROCESS;
+    fault.how = how;
     fault.at = n;
     fault.count = 0;
     json_t *image = upload(f->library, rq, data, BYTES, &e);
+    if (how == LOSE_POWER) lose_all(); /* right after the answer */
     _exit(image ? 0 : 1);
 }
 
-static void sweep_process_ends(void **state)
+static void lives(struct fixture *f, enum how how)
 {
-    struct fixture *f = *state;
     for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
         int n = 1;
         for (bool reached = true; reached; n++) {
@@ -192,7 +193,7 @@ static void sweep_process_ends(void **state)
             f->library = NULL;
             pid_t child = fork();
             assert_true(child >= 0);
-            if (child == 0) die_in_upload(f, &kinds[k], n);
+            if (child == 0) die_in_upload(f, &kinds[k], how, n);
             int status;
             assert_int_equal(waitpid(child, &status, 0), child);
             assert_true(WIFEXITED(status));
@@ -208,6 +209,16 @@ static void sweep_process_ends(void **state)
         }
         assert_true(n > 12);
     }
+}
+
+static void sweep_process_ends(void **state)
+{
+    lives(*state, END_PROCESS);
+}
+
+static void sweep_power_goes(void **state)
+{
+    lives(*state, LOSE_POWER);
 }
 
 /* A second service that starts on the same store takes nothing away from one that is receiving. */
@@ -291,6 +302,7 @@ int main(void)
         FIXTURE_TEST(sweep_short_writes),
         FIXTURE_TEST(order_of_syncs),
         FIXTURE_TEST(sweep_process_ends),
+        FIXTURE_TEST(sweep_power_goes),
         FIXTURE_TEST(leftovers_that_are_held),
         FIXTURE_TEST(promises),
     };

@@ -204,7 +204,9 @@ static bool one_life(struct fixture *f, enum how how, int n)
         fault.how = how;
         fault.at = n;
         fault.count = 0;
-        _exit(whole(f->library, &e) < 0);
+        int result = whole(f->library, &e);
+        if (how == LOSE_POWER) lose_all(); /* right after the last answer */
+        _exit(result < 0);
     }
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
