@@ -19,13 +19,21 @@
 #define ID_BYTES 8
 #define CREATE_TRIES 4 /* a name can be lost to a collection that runs just then, hardly more than once */
 
+/* Synced, since nothing in it survives a power failure otherwise: on FAT a sync of what is in it does not bring it. */
+static int make_directory(const struct fileops *ops, int root_fd, struct err *e)
+{
+    if ((ops->mkdir(root_fd, HIDDEN_DIR, 0700) == 0 || errno == EEXIST) &&
+        (ops->sync(root_fd) == 0 || errno == EINVAL || errno == EOPNOTSUPP))
+        return 0;
+    return err_set_errno(e, err_code_for_errno(errno), errno, "Cannot make the directory " HIDDEN_DIR);
+}
+
 int hidden_open(const struct fileops *ops, int root_fd, struct err *e)
 {
     const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
     int fd = ops->open(root_fd, HIDDEN_DIR, flags, 0);
     if (fd < 0 && errno == ENOENT) {
-        if (ops->mkdir(root_fd, HIDDEN_DIR, 0700) < 0 && errno != EEXIST)
-            return err_set_errno(e, err_code_for_errno(errno), errno, "Cannot make the directory " HIDDEN_DIR);
+        if (make_directory(ops, root_fd, e) < 0) return -1;
         fd = ops->open(root_fd, HIDDEN_DIR, flags, 0);
     }
     if (fd < 0) return err_set_errno(e, err_code_for_errno(errno), errno, "Cannot open the directory " HIDDEN_DIR);

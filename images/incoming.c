@@ -49,8 +49,13 @@ int incoming_reserve(struct incoming *in, struct err *e)
     if (in->ops->room(in->fd, &room) < 0) return incoming_error(e);
     int64_t free_bytes = (int64_t)((uint64_t)room.f_bavail * room.f_frsize) - atomic_load(&in->store->promised) +
                          in->promised;
-    if (in->length - there_already(in) > free_bytes) return too_small(e, in->length, free_bytes);
+    int64_t missing = in->length - there_already(in);
+    if (missing > free_bytes) return too_small(e, in->length, free_bytes);
     if (in->length == 0) return 0;
+    if (missing == 0) { /* not once more: XFS wants so much free although it is there (xfs_alloc_file_space()) */
+        in->reserved = in->length;
+        return 0;
+    }
     if (in->ops->reserve(in->fd, 0, in->length) == 0) {
         in->reserved = in->length;
         return 0;
@@ -170,8 +175,11 @@ static int sync_directory(const struct incoming *in, int fd)
 int incoming_sync_name(const struct incoming *in, struct err *e)
 {
     /* The hidden directory first: on a file system without a journal, a power failure between the two may lose the
-     * name, but must not leave two names for the same blocks (FAT). */
-    if (sync_directory(in, in->hidden_fd) == 0 && sync_directory(in, in->entry->folder_fd) == 0) return 0;
+     * name, but must not leave two names for the same blocks (FAT). Then the file once more: FAT keeps its size and its
+     * first cluster in the directory's entry, the new one has none (vfat_rename()), and gets them only with the inode. */
+    if (sync_directory(in, in->hidden_fd) == 0 && in->ops->sync(in->fd) == 0 &&
+        sync_directory(in, in->entry->folder_fd) == 0)
+        return 0;
     return err_set_errno(e, store_code_for_errno(errno), errno,
                          "The image is there, but its directory could not be synced");
 }

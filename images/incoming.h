@@ -49,7 +49,7 @@ int incoming_settle(struct incoming *in, const char *sha256, struct err *e);
 int incoming_publish(struct incoming *in, const char *name, bool replace, const char *if_match, bool *ret_unknown,
                      struct err *e);
 
-/* Syncs both directories, so that the name survives a power failure. */
+/* Syncs both directories and the file, so that the name survives a power failure, and what is under it. */
 int incoming_sync_name(const struct incoming *in, struct err *e);
 
 /* An err for errno of a write. Returns -1. */

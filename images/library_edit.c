@@ -41,8 +41,15 @@ static int check_target(struct library *l, const struct library_place *from, con
     return use.in_use ? err_set(e, ERR_IMAGE_IN_USE, "The image \"%s\" is in a drive", from->name) : 0;
 }
 
+/* On FAT a new name is that of an empty file until the inode was written (incoming_sync_name()), and the old one is gone
+ * with the directory: so the file first. If it fails, a power failure may bring back the old name. */
+static void sync_name(struct library *l, const struct store_entry *in, int fd)
+{
+    if (l->ops->sync(fd) == 0) l->ops->sync(in->folder_fd);
+}
+
 static int rename_unused(struct library *l, const struct library_place *from, const struct library_place *to,
-                         const struct store_entry *in, struct err *e)
+                         const struct store_entry *in, int fd, struct err *e)
 {
     bool unknown;
     const struct rename_request rq = {
@@ -51,7 +58,7 @@ static int rename_unused(struct library *l, const struct library_place *from, co
     int result = check_target(l, from, to, in, e);
     if (result == 0) result = store_rename(from->store, l->ops, &rq, &unknown, e);
     library_use_unlock(l);
-    if (result == 0) l->ops->sync(in->folder_fd); /* if that fails, a power failure may bring back the old name */
+    if (result == 0) sync_name(l, in, fd);
     return result;
 }
 
@@ -64,7 +71,7 @@ static int apply(struct library *l, const struct library_place *from, const stru
     if (renamed && check_target(l, from, to, in, e) < 0) return -1;
     if (edit->note && note_write(l->ops, fd, edit->note, e) < 0) return -1;
     if (edit->readonly && set_readonly(fd, st, *edit->readonly, from->name, e) < 0) return -1;
-    return renamed ? rename_unused(l, from, to, in, e) : 0;
+    return renamed ? rename_unused(l, from, to, in, fd, e) : 0;
 }
 
 static int check_edit(struct library *l, const char *store, const char *name, const struct library_edit *edit,

@@ -124,6 +124,17 @@ static int open_record(struct partial *p, struct err *e)
     return 0;
 }
 
+/*
+ * What was reserved is given back where the file does not show all of it. On FAT it is still in the file's chain after a
+ * power failure, but its inode does not know: the next cluster would then make the file system read-only
+ * (fs/fat/misc.c, fat_chain_add()). What lies beyond the mark goes as well; it counts for nothing.
+ */
+static int settle_reserved(struct partial *p, const struct stat *st, struct err *e)
+{
+    if ((int64_t)st->st_blocks * 512 >= p->record.size) return 0;
+    return p->file.ops->truncate(p->file.fd, p->mark.offset) < 0 ? incoming_error(e) : 0;
+}
+
 /* A mark that lies beyond the file was true once: somebody cut the file, and what is gone must come again. */
 static int open_data(struct partial *p, struct err *e)
 {
@@ -137,7 +148,7 @@ static int open_data(struct partial *p, struct err *e)
     p->mark.offset = MIN(p->mark.offset, (int64_t)st.st_size);
     file->length = p->record.size;
     file->written = file->flushed = p->mark.offset;
-    return incoming_reserve(file, e);
+    return settle_reserved(p, &st, e) < 0 ? -1 : incoming_reserve(file, e);
 }
 
 int partial_open(struct partial *p, const struct fileops *ops, struct store *store, const struct store_entry *entry,

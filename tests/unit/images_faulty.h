@@ -1,7 +1,8 @@
 /*
  * images_faulty.h - a table of file operations that fail when told to: the Nth, with an error, short, for good, or by the
  * end of the process. A process can also end like a box that loses its power: then what was not synced is undone, each
- * piece of it or not as the dice say, and so are new names in a directory that was not synced.
+ * piece of it or not as the dice say, and so are new names in a directory that was not synced. At the worst a file that
+ * was not synced after it got a new name is empty, as on FAT.
  */
 #pragma once
 
@@ -39,6 +40,7 @@ static struct unsynced {
     off_t offset, old_size;
     size_t len;
     void *old;
+    bool empties;        /* of a file that got a new name */
 } unsynced[UNSYNCED_MAX];
 static size_t unsynced_count;
 
@@ -60,7 +62,7 @@ static int open_again(int fd)
 
 static struct unsynced *remember(int fd)
 {
-    if (fault.how != LOSE_POWER || unsynced_count == UNSYNCED_MAX) return NULL;
+    if (fd < 0 || fault.how != LOSE_POWER || unsynced_count == UNSYNCED_MAX) return NULL;
     struct unsynced *u = &unsynced[unsynced_count++];
     *u = (struct unsynced){.fd = open_again(fd), .inode = inode_of(fd), .from_fd = -1};
     return u;
@@ -87,6 +89,13 @@ static void remember_name(int dir, const char *name, int from_dir, const char *f
     if (from[0]) u->from_fd = open_again(from_dir);
 }
 
+static void remember_size(int dir, const char *name)
+{
+    cleanup_close int fd = openat(dir, name, O_RDWR | O_CLOEXEC);
+    struct unsynced *u = remember(fd);
+    if (u) u->empties = true;
+}
+
 static void forget_synced(int fd)
 {
     ino_t inode = inode_of(fd);
@@ -99,14 +108,23 @@ static void forget_synced(int fd)
     unsynced_count = kept;
 }
 
+static bool lose_directory(const struct unsynced *u)
+{
+    char lost[32];
+    snprintf(lost, sizeof lost, ".lost-%d", (int)getpid());
+    return renameat(u->fd, u->name, u->fd, lost) == 0;
+}
+
 /* Of bytes each write may be there or not; a file that became longer without its bytes is what file systems do. */
 static void take_back(const struct unsynced *u, bool whole)
 {
     bool ok = true;
-    if (u->from[0])
+    if (u->empties)
+        ok = ftruncate(u->fd, 0) == 0;
+    else if (u->from[0])
         ok = renameat(u->fd, u->name, u->from_fd, u->from) == 0;
     else if (u->name[0])
-        ok = unlinkat(u->fd, u->name, 0) == 0 || errno == ENOENT;
+        ok = unlinkat(u->fd, u->name, 0) == 0 || errno == ENOENT || (errno == EISDIR && lose_directory(u));
     else if (u->len && pwrite(u->fd, u->old, u->len, u->offset) != (ssize_t)u->len)
         ok = false;
     else if (whole && ftruncate(u->fd, u->old_size) < 0)
@@ -119,7 +137,7 @@ static void lose_power(void)
     uint32_t dice = (uint32_t)fault.at * 2654435761U;
     for (size_t i = unsynced_count; i-- > 0;) {
         dice = dice * 1664525 + 1013904223;
-        if (dice >> 30) take_back(&unsynced[i], dice >> 29 & 1);
+        if (dice >> 30 && !unsynced[i].empties) take_back(&unsynced[i], dice >> 29 & 1);
     }
 }
 
@@ -147,7 +165,6 @@ static bool is_due(const char *name)
         return is_due(#name) ? -1 : fileops_kernel.name args;                                                      \
     }
 
-FAULTY(mkdir, (int dir, const char *name, mode_t mode), (dir, name, mode))
 FAULTY(room, (int fd, struct statvfs *ret), (fd, ret))
 FAULTY(reserve, (int fd, off_t offset, off_t len), (fd, offset, len))
 FAULTY(writeback, (int fd, off_t offset, off_t len), (fd, offset, len))
@@ -155,6 +172,14 @@ FAULTY(truncate, (int fd, off_t size), (fd, size))
 FAULTY(set_xattr, (int fd, const char *name, const void *value, size_t len), (fd, name, value, len))
 FAULTY(rename_over, (int dir, const char *name, int to_dir, const char *to), (dir, name, to_dir, to))
 FAULTY(unlink, (int dir, const char *name), (dir, name))
+
+static int faulty_mkdir(int dir, const char *name, mode_t mode)
+{
+    if (is_due("mkdir")) return -1;
+    int result = fileops_kernel.mkdir(dir, name, mode);
+    if (result == 0) remember_name(dir, name, -1, "");
+    return result;
+}
 
 static int faulty_open(int dir, const char *path, int flags, mode_t mode)
 {
@@ -168,8 +193,10 @@ static int faulty_rename_new(int dir, const char *name, int to_dir, const char *
 {
     if (is_due("rename_new")) return -1;
     int result = fileops_kernel.rename_new(dir, name, to_dir, to);
-    if (result == 0) remember_name(to_dir, to, dir, name);
-    return result;
+    if (result < 0) return result;
+    remember_size(to_dir, to);
+    remember_name(to_dir, to, dir, name);
+    return 0;
 }
 
 static int faulty_sync(int fd)

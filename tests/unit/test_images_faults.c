@@ -148,10 +148,9 @@ static void order_of_syncs(void **state)
     fault.count = 0;
     struct err e = {0};
     json_decref(upload(f->library, &kinds[0], data, BYTES, &e));
-    int sync = find_op(0, "sync"), renamed = find_op(0, "rename_new");
-    assert_true(find_op(0, "write") < sync);
+    int written = find_op(0, "write"), sync = find_op(written, "sync"), renamed = find_op(written, "rename_new");
     assert_true(sync < renamed);
-    int hidden = find_op(renamed, "sync"), folder = find_op(hidden, "sync");
+    int hidden = find_op(renamed, "sync"), file = find_op(hidden, "sync"), folder = find_op(file, "sync");
 
     begin_round(f, &kinds[0]);
     fault.at = sync;
