@@ -143,14 +143,16 @@ build_base() {
     fi
     copy_libraries "$stage" "${programs[@]}" "${plugins[@]}" "$stage/usr/bin/busybox"
 
-    # Modules under one folder, in the order in which they must be loaded: "phase file parameters".
+    # Modules under one folder, in the order in which they must be loaded: "phase file parameters". Those that only some
+    # scripts ask for have a list each.
     mkdir -p "$stage/usr/lib/modules/$release"
     declare -A seen=()
     while read -r module params; do
-        local phase=late
+        local phase=late list=modules
         case $module in
         '' | '#'*) continue ;;
         early) phase=early; read -r module params <<<"$params" ;;
+        asked) read -r module params <<<"$params"; list=modules.$module ;;
         esac
         while read -r word file _; do
             [ "$word" = insmod ] || continue # "builtin"
@@ -164,12 +166,12 @@ build_base() {
             esac
             local own=
             [ "${word//_/-}" != "${module//_/-}.ko" ] || own=$params
-            printf '%s %s %s\n' "$phase" "$word" "$own" >>"$stage/etc/trayd-vm/modules"
+            printf '%s %s %s\n' "$phase" "$word" "$own" >>"$stage/etc/trayd-vm/$list"
         done < <(modprobe -d "$kernel" -S "$release" --show-depends "$module")
     done <"$here/guest/modules"
 
     cp "$here/guest/init" "$stage/init"
-    cp "$here"/guest/{trayd-test.sh,trayd-api.sh,gadget-by-hand.sh,host-load.sh} "$stage/usr/lib/"
+    cp "$here"/guest/{trayd-test.sh,trayd-api.sh,stores.sh,gadget-by-hand.sh,host-load.sh} "$stage/usr/lib/"
     cp "$here"/guest/{unit,run-script,appliance} "$stage/usr/lib/trayd/"
     chmod 755 "$stage/init" "$stage/usr/lib/trayd"/*
     printf '%s\n' root:x:0:0::/root:/bin/sh trayd:x:990:990::/var/lib/trayd:/bin/false \

@@ -4,6 +4,7 @@
 #   same "name" EXPECTED ACTUAL one test: two words are equal
 #   pass "name" / fail "name" / skip "name: why"
 #   wait_for SECONDS COMMAND... until the command succeeds; a liveness bound, be generous
+#   load_modules NAME           a kernel module that guest/modules lists as "asked", with what it needs
 #   unit_start NAME, unit_stop NAME, unit_pid NAME, unit_forget NAME     NAME: trayd-gadget, trayd
 #
 # Results are lines of a file, so that tests in subshells and background jobs count as well.
@@ -65,6 +66,13 @@ wait_for() {
         fi
         sleep 0.05
     done
+}
+
+load_modules() {
+    while read -r _ load_file load_params; do
+        # shellcheck disable=SC2086 # parameters are words
+        insmod "/lib/modules/$(uname -r)/$load_file" $load_params || return 1
+    done <"/etc/trayd-vm/modules.$1"
 }
 
 # The pid of a unit's process while it lives.
