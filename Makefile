@@ -156,7 +156,7 @@ $(B)/record: $(B)/tests/fuzz/record.o $(B)/images.a $(B)/base.a
 
 # ---- running, testing, installing --------------------------------------------------------------------------------
 
-.PHONY: run test unit lint fuzz vm random faults bench-eject bench-upload model install uninstall clean need-build need-run need-test for-guests
+.PHONY: run test unit lint fuzz vm random faults bench-eject bench-upload bench-many model install uninstall clean need-build need-run need-test for-guests
 
 need-build need-run need-test: need-%:
 	@tests/need $*
@@ -180,8 +180,11 @@ unit: $(UNIT_TESTS) ## the unit tests of this VARIANT
 lint: ## the static checks
 	@tests/lint/run
 
-bench-upload: all ## a 5 GiB upload with ten interruptions, and the memory that it takes
+bench-upload: all ## 5 GiB by PUT, by tus with ten interruptions and from a URL that breaks off; the memory and CPU that it takes
 	@tests/bench/upload.py
+
+bench-many: all ## the start, lists and searches with 10 000 images
+	@tests/bench/many.py
 
 fuzz: ## the fuzzers of the parsers, a minute each
 	@tests/fuzz/run 60

@@ -65,7 +65,8 @@ def stages():
     yield "vm", [(f"vm-{kernel}-{os.path.basename(path)[:-3]}", ["tests/vm/run", "--kernel", kernel, path])
                  for path in guest_scripts() for kernel in KERNELS]
     yield "bench", [("bench-judge", [python, "-m", "pytest", "-q", "tests/bench"]),
-                    ("bench-eject", ["tests/bench/bench_eject.py", "--short"])]
+                    ("bench-eject", ["tests/bench/bench_eject.py", "--short"]),
+                    ("bench-upload", ["tests/bench/upload.py", "--short"])]
     faults = [("faults-simulation", ["env", "TRAYD_FAULTS_WHOLE=1", python, "-m", "pytest", "-q", "tests/api/test_faults.py"])]
     faults += [(f"faults-{kernel}-{case}", ["tests/vm/run", "--kernel", kernel, "--bin", "build/faults",
                                             "--timeout", str(WHOLE_SWEEP), FAULTS, "all", case])
