@@ -23,7 +23,28 @@ static void label(struct filesystem *fs, const uint8_t *data, size_t len)
     text_from_bytes(fs->label, sizeof fs->label, data, len);
 }
 
+static enum inspect_dirty dirty_if(bool dirty)
+{
+    return dirty ? INSPECT_DIRTY : INSPECT_CLEAN;
+}
+
 /* ---- those whose first sector is a boot sector ---- */
+
+/*
+ * Two marks. Linux sets bit 0 of a reserved byte (fs/fat/inode.c, fat_set_state). Windows and others clear the highest
+ * bit of the second entry of the FAT while the volume is in use (fatgen103: ClnShutBitMask), which FAT12 has not; the
+ * first entry ends in the media byte, or it is no FAT.
+ */
+static enum inspect_dirty fat_dirty(const struct place *p, const struct tree *t)
+{
+    enum { STATE_DIRTY = 1 };
+    uint8_t first[8];
+    bool wide = t->fat.bits == 32;
+    bool dirty = p->head[wide ? 65 : 37] & STATE_DIRTY;
+    if (t->fat.bits != 12 && source_read(p->source, t->fat.fat, first, sizeof first) && first[0] == p->head[21])
+        dirty |= wide ? !(le32(first + 4) & 0x08000000) : !(le16(first + 2) & 0x8000);
+    return dirty_if(dirty);
+}
 
 static bool probe_fat(const struct place *p, struct filesystem *fs)
 {
@@ -33,12 +54,14 @@ static bool probe_fat(const struct place *p, struct filesystem *fs)
     fs->bytes = (uint64_t)le16(p->head + 11) * (le16(p->head + 19) ? le16(p->head + 19) : le32(p->head + 32));
     tree_fat_label(&fs->tree, p->head, fs->label);
     fs->boots_uefi = tree_fat_boots_uefi(&fs->tree);
+    fs->dirty = fat_dirty(p, &fs->tree);
     fs->has_tree = true;
     return true;
 }
 
-/* The label is the attribute $VOLUME_NAME (0x60) of the file $Volume, the fourth in the master file table. */
-static void ntfs_label(const struct place *p, uint64_t cluster, struct filesystem *fs)
+/* The file $Volume, the fourth in the master file table, has the label in its attribute $VOLUME_NAME (0x60) and the
+ * mark that the volume is in use in $VOLUME_INFORMATION (0x70). */
+static void ntfs_volume(const struct place *p, uint64_t cluster, struct filesystem *fs)
 {
     uint8_t record[512]; /* enough: it stands near the beginning, before the words that guard each sector */
     int8_t shift = (int8_t)p->head[64];
@@ -49,10 +72,10 @@ static void ntfs_label(const struct place *p, uint64_t cluster, struct filesyste
         const uint8_t *attribute = record + pos;
         uint32_t len = le32(attribute + 4), value_len = le32(attribute + 16), value = le16(attribute + 20);
         if (len < 24 || len > sizeof record - pos) return;
-        if (le32(attribute) == 0x60 && !attribute[8] && value <= len && value_len <= len - value) {
+        bool here = !attribute[8] && value <= len && value_len <= len - value;
+        if (here && le32(attribute) == 0x60)
             text_from_utf16(fs->label, sizeof fs->label, attribute + value, value_len / 2, false);
-            return;
-        }
+        if (here && le32(attribute) == 0x70 && value_len >= 12) fs->dirty = dirty_if(attribute[value + 10] & 1);
         pos += len;
     }
 }
@@ -64,7 +87,7 @@ static bool probe_ntfs(const struct place *p, struct filesystem *fs)
     if (!is_power_of_2(sector) || !cluster) return false;
     fs->name = "ntfs";
     fs->bytes = source_at(0, le64(p->head + 40), sector);
-    ntfs_label(p, cluster, fs);
+    ntfs_volume(p, cluster, fs);
     return true;
 }
 
@@ -76,6 +99,7 @@ static bool probe_exfat(const struct place *p, struct filesystem *fs)
     unsigned sector = b[108], cluster = b[109];
     if (!has(p, 3, "EXFAT   ", 8) || sector < 9 || sector > 12 || cluster > 25 - sector) return false;
     fs->name = "exfat";
+    fs->dirty = dirty_if(le16(b + 106) & 2); /* VolumeDirty of the VolumeFlags */
     fs->bytes = source_at(0, le64(b + 72), (uint64_t)1 << sector);
     uint64_t at = source_at(p->offset, le32(b + 88), (uint64_t)1 << sector);
     uint32_t first = le32(b + 96);
@@ -119,6 +143,7 @@ static bool probe_luks(const struct place *p, struct filesystem *fs)
 
 static bool probe_ext(const struct place *p, struct filesystem *fs)
 {
+    enum { STATE_VALID = 1, STATE_ERRORS = 2, INCOMPAT_RECOVER = 4 };
     enum { COMPAT_JOURNAL = 4, INCOMPAT_64BIT = 0x80, INCOMPAT_EXT4 = 0x40 | 0x80 | 0x200, RO_COMPAT_EXT4 = 0x78 };
     const uint8_t *sb = p->head + 1024;
     uint32_t incompat = le32(sb + 96), shift = le32(sb + 24);
@@ -129,6 +154,8 @@ static bool probe_ext(const struct place *p, struct filesystem *fs)
     uint64_t blocks = le32(sb + 4) | (incompat & INCOMPAT_64BIT ? (uint64_t)le32(sb + 336) << 32 : 0);
     fs->bytes = source_at(0, blocks, (uint64_t)1024 << shift);
     label(fs, sb + 120, 16);
+    /* The journal is to be replayed; or, without one, it was not unmounted. */
+    fs->dirty = dirty_if((incompat & INCOMPAT_RECOVER) || !(le16(sb + 58) & STATE_VALID) || (le16(sb + 58) & STATE_ERRORS));
     return true;
 }
 
@@ -144,6 +171,8 @@ static bool probe_hfsplus(const struct place *p, struct filesystem *fs)
 {
     if (!has(p, 1024, "H+\0\4", 4) && !has(p, 1024, "HX\0\5", 4)) return false;
     fs->name = "hfsplus";
+    /* Unmounted in order (bit 8), and not inconsistent (bit 11). */
+    fs->dirty = dirty_if((be32(p->head + 1024 + 4) & 0x900) != 0x100);
     return true;
 }
 

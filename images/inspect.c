@@ -78,6 +78,12 @@ static bool filesystem_boots_bios(const struct look *l)
            !head_says(l, "not a bootable disk") && !head_says(l, "on-system disk");
 }
 
+/* Of several file systems, one that is dirty says it for all. */
+static void note_dirty(struct look *l, const struct filesystem *fs)
+{
+    l->r->summary.dirty = MAX(l->r->summary.dirty, fs->dirty);
+}
+
 /* ---- partitions ---- */
 
 static void warn_of_table(struct look *l, const struct partitions *p)
@@ -104,6 +110,7 @@ static void look_into_partitions(struct look *l, struct partitions *p)
         }
         if (!filesystem_read(&l->source, part->start, &fs)) continue;
         part->filesystem = fs.name;
+        note_dirty(l, &fs);
         if (!part->label[0] || fs.label[0]) strcpy(part->label, fs.label);
         r->summary.disk.uefi |= fs.boots_uefi;
         if (fs.has_tree && !r->installer[0]) installer_find(&fs.tree, r->installer);
@@ -159,6 +166,7 @@ static void inspect_filesystem(struct look *l, const struct filesystem *fs)
     r->summary.format = INSPECT_FILESYSTEM;
     r->summary.disk = (struct inspect_boot){.bios = filesystem_boots_bios(l), .uefi = fs->boots_uefi};
     r->filesystem = fs->name;
+    note_dirty(l, fs);
     strcpy(r->label, fs->label);
     if (fs->has_tree) installer_find(&fs->tree, r->installer);
     inspect_warn_truncated(r, "its file system", fs->bytes, l->source.size);

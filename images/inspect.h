@@ -102,12 +102,16 @@ struct inspect_warning {
     char text[INSPECT_SENTENCE_MAX];
 };
 
+/* Did whoever wrote to the file system last close it? By its own marks, which say nothing of the files' contents. */
+enum inspect_dirty { INSPECT_DIRTY_UNKNOWN, INSPECT_CLEAN, INSPECT_DIRTY };
+
 /* The part that is worth remembering about images in a long list. */
 struct inspect_summary {
     enum inspect_format format;
     bool deep;                  /* by inspect(), not only by inspect_glance() */
     bool boot_sector;           /* 55 aa at the end of the first sector */
     struct inspect_boot cdrom, disk; /* who can boot from it in such a drive; only where deep */
+    enum inspect_dirty dirty;   /* any of its file systems is; only where deep */
 };
 
 struct inspect_suggestion {

@@ -29,6 +29,7 @@ void inspect_json_summary(json_t *image, const struct inspect_summary *s, uint64
     bool known = s && (s->deep || s->format != INSPECT_UNKNOWN);
     json_put_text(image, "format", known ? inspect_format_name(s->format) : NULL);
     json_put(image, "bootable", s ? bootable_json(s, size) : NULL);
+    json_put(image, "filesystem_dirty", s && s->dirty ? json_boolean(s->dirty == INSPECT_DIRTY) : NULL);
     json_put_text(image, "suggested_type", suggestion.type);
     json_put_text(image, "suggested_reason", s ? suggestion.reason : NULL);
 }

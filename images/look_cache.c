@@ -16,7 +16,7 @@ struct key {
 
 struct entry {
     struct key key;
-    uint8_t format;
+    uint8_t format, dirty;
     bool used, deep, boot_sector;
     bool cdrom_bios, cdrom_uefi, disk_bios, disk_uefi;
 };
@@ -95,6 +95,7 @@ bool look_cache_get(struct look_cache *c, const struct stat *st, struct inspect_
             .boot_sector = e->boot_sector,
             .cdrom = {.bios = e->cdrom_bios, .uefi = e->cdrom_uefi},
             .disk = {.bios = e->disk_bios, .uefi = e->disk_uefi},
+            .dirty = (enum inspect_dirty)e->dirty,
         };
     }
     pthread_mutex_unlock(&c->lock);
@@ -128,6 +129,7 @@ void look_cache_put(struct look_cache *c, const struct stat *st, const struct in
             .cdrom_uefi = s->cdrom.uefi,
             .disk_bios = s->disk.bios,
             .disk_uefi = s->disk.uefi,
+            .dirty = (uint8_t)s->dirty,
         };
     pthread_mutex_unlock(&c->lock);
 }

@@ -220,6 +220,62 @@ FILESYSTEM_TEST(btrfs, "mkfs.btrfs", "120M", "mkfs.btrfs -q -L 'a butter fs'", "
 FILESYSTEM_TEST(xfs, "mkfs.xfs", "310M", "mkfs.xfs -q -L xlabel", "xfs", "xlabel")
 FILESYSTEM_TEST(swap, "mkswap", "1M", "mkswap -L swapped", "swap", "swapped")
 
+/* ---- closed in order, or not ---- */
+
+static enum inspect_dirty dirty_after(const char *command)
+{
+    make(command);
+    return look("fs.img")->summary.dirty;
+}
+
+#define POKE(at, byte) "printf '" byte "' | dd of=fs.img bs=1 seek=" at " conv=notrunc"
+
+/* The bytes are what the systems write that are named; the offsets are those of the first FAT of this very image. */
+static void dirty_marks(attr_unused void **state)
+{
+    static const struct {
+        const char *programs, *make, *soil, *clean;
+    } cases[] = {
+        {"mkfs.fat", "truncate -s 1440k fs.img && mkfs.fat fs.img", POKE("37", "\\001"), POKE("37", "\\000")}, /* Linux */
+        {"mkfs.fat", "truncate -s 32M fs.img && mkfs.fat -F 16 -R 4 fs.img", POKE("37", "\\001"), POKE("37", "\\000")},
+        {"mkfs.fat", "truncate -s 32M fs.img && mkfs.fat -F 16 -R 4 fs.img", POKE("2051", "\\177"), POKE("2051", "\\377")}, /* Windows */
+        {"mkfs.fat", "truncate -s 34M fs.img && mkfs.fat -F 32 -R 32 fs.img", POKE("65", "\\001"), POKE("65", "\\000")},
+        {"mkfs.fat", "truncate -s 34M fs.img && mkfs.fat -F 32 -R 32 fs.img", POKE("16391", "\\007"), POKE("16391", "\\017")},
+        {"mkfs.exfat", "truncate -s 16M fs.img && mkfs.exfat fs.img", POKE("106", "\\002"), POKE("106", "\\000")},
+        {"mkfs.ntfs", "truncate -s 16M fs.img && mkfs.ntfs -qFQ -c 4096 -L x fs.img", POKE("19882", "\\001"), POKE("19882", "\\000")},
+        {"mkfs.ext2 debugfs", "truncate -s 8M fs.img && mkfs.ext2 -q fs.img", "debugfs -w -R 'ssv state 0' fs.img",
+         "debugfs -w -R 'ssv state 1' fs.img"}, /* mounted */
+        {"mkfs.ext4 debugfs", "truncate -s 8M fs.img && mkfs.ext4 -q fs.img", "debugfs -w -R 'feature needs_recovery' fs.img",
+         "debugfs -w -R 'feature -needs_recovery' fs.img"},
+        {"mkfs.ext4 debugfs", "truncate -s 8M fs.img && mkfs.ext4 -q fs.img", "debugfs -w -R 'ssv state 3' fs.img",
+         "debugfs -w -R 'ssv state 1' fs.img"}, /* errors were found */
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        need(cases[i].programs);
+        make("rm -f fs.img");
+        if (dirty_after(cases[i].make) != INSPECT_CLEAN) fail_msg("%s: not clean", cases[i].make);
+        if (dirty_after(cases[i].soil) != INSPECT_DIRTY) fail_msg("%s: %s: not dirty", cases[i].make, cases[i].soil);
+        if (dirty_after(cases[i].clean) != INSPECT_CLEAN) fail_msg("%s: %s: not clean", cases[i].make, cases[i].clean);
+    }
+}
+
+static void dirty_is_unknown(attr_unused void **state)
+{
+    need("mkswap");
+    assert_int_equal(dirty_after("rm -f fs.img && truncate -s 1M fs.img && mkswap fs.img"), INSPECT_DIRTY_UNKNOWN);
+}
+
+/* One of two is enough. */
+static void dirty_partition(attr_unused void **state)
+{
+    need("sfdisk mkfs.fat");
+    make("rm -f fs.img && truncate -s 16M fs.img && printf 'start=2048,size=8192,type=c\nstart=10240,type=c\n' | sfdisk fs.img && "
+         "mkfs.fat --offset 2048 fs.img 4096 && mkfs.fat --offset 10240 fs.img 10240");
+    assert_int_equal(look("fs.img")->partitions_count, 2);
+    assert_int_equal(look("fs.img")->summary.dirty, INSPECT_CLEAN);
+    assert_int_equal(dirty_after(POKE("1048613", "\\001")), INSPECT_DIRTY);
+}
+
 static void fs_squashfs(attr_unused void **state)
 {
     need("mksquashfs");
@@ -370,7 +426,8 @@ int main(void)
         cmocka_unit_test(container_zstd),   cmocka_unit_test(container_bzip2), cmocka_unit_test(container_zip),
         cmocka_unit_test(container_tar),    cmocka_unit_test(container_qcow2), cmocka_unit_test(container_vmdk),
         cmocka_unit_test(container_vdi),    cmocka_unit_test(container_vhdx), cmocka_unit_test(container_vhd),
-        cmocka_unit_test(fixed_vhd),
+        cmocka_unit_test(fixed_vhd),        cmocka_unit_test(dirty_marks),   cmocka_unit_test(dirty_is_unknown),
+        cmocka_unit_test(dirty_partition),
     };
     return cmocka_run_group_tests(tests, enter_directory, leave_directory);
 }
