@@ -22,16 +22,23 @@ static void on_drive(void *owner, const json_t *drive)
     events_publish(a->events, "drive", drive);
 }
 
+/* A call that came back after its operation had failed took the medium. */
+static bool took_late(const json_t *before, const json_t *operation)
+{
+    return mirror_is_finished(operation) && json_is_object(json_object_get(operation, "taken")) &&
+           !json_is_object(json_object_get(before, "taken"));
+}
+
 /* The history is written when a state changes, not with each step: flash wears out. */
 static void on_operation(void *owner, const json_t *operation)
 {
     const struct api *a = owner;
     const struct api_history *h = &a->history;
     cleanup_json json_t *before = h->get(h->owner, json_text(operation, "id"));
-    if (!before || strcmp(json_text(before, "state"), json_text(operation, "state")) != 0) {
-        h->put(h->owner, operation);
-        if (mirror_is_finished(operation)) audit_operation(a, operation);
-    }
+    bool news = !before || strcmp(json_text(before, "state"), json_text(operation, "state")) != 0;
+    unclean_marks_note(a->marks, operation); /* first: what is in the history counts as done with */
+    if (news || took_late(before, operation)) h->put(h->owner, operation);
+    if (news && mirror_is_finished(operation)) audit_operation(a, operation);
     events_publish(a->events, "operation", operation);
 }
 
@@ -130,6 +137,7 @@ static void on_image(void *owner, const json_t *image)
 static void on_store(void *owner, const json_t *store)
 {
     const struct api *a = owner;
+    if (json_flag(store, "attached")) unclean_marks_retry(a->marks);
     events_publish(a->events, "store", store);
 }
 
@@ -199,7 +207,7 @@ static bool image_in_use(void *owner, const char *store, const char *name, json_
 /* ---- start and end ---- */
 
 struct api *api_new(const char *gadget_socket, struct library *lib, const struct api_history *history,
-                    const struct api_audit *audit, struct err *e)
+                    const struct api_audit *audit, const struct api_marks *marks, struct err *e)
 {
     struct api *a = calloc(1, sizeof *a);
     if (a) a->events = events_new();
@@ -216,6 +224,11 @@ struct api *api_new(const char *gadget_socket, struct library *lib, const struct
     snprintf(a->default_store, sizeof a->default_store, "%s", json_text(json_array_get(stores, 0), "name"));
 
     a->library = lib;
+    a->marks = unclean_marks_new(lib, marks, e);
+    if (!a->marks) {
+        api_free(a);
+        return NULL;
+    }
 
     /* From here on the client's thread calls us; it needs no more than stands above. */
     const struct gadget_listener listener = {a, on_drive, on_operation, on_system, on_schedule, on_host_ejected,
@@ -254,6 +267,7 @@ void api_free(struct api *a)
         library_set_usage(a->library, &(struct library_usage){0});
     }
     gadget_client_free(a->gadget);
+    unclean_marks_free(a->marks);
     events_free(a->events);
     free(a);
 }

@@ -9,6 +9,7 @@
 #include "api/audit.h"
 #include "api/events.h"
 #include "api/http.h"
+#include "api/unclean.h"
 #include "gadget/client.h"
 #include "images/downloads.h"
 #include "images/library.h"
@@ -37,14 +38,15 @@ struct api {
     struct events *events;
     struct api_history history;
     struct api_audit audit;
+    struct unclean_marks *marks;
     msec started_at;               /* boot time */
     const char *version;
     char default_store[STORE_NAME_MAX];
 };
 
-/* `lib` and the owners of `history` and `audit` must live longer; the service sets the library's usage and listener. */
+/* `lib` and the owners of `history`, `audit` and `marks` must live longer; the service sets the library's usage and listener. */
 struct api *api_new(const char *gadget_socket, struct library *lib, const struct api_history *history,
-                    const struct api_audit *audit, struct err *e);
+                    const struct api_audit *audit, const struct api_marks *marks, struct err *e);
 
 /* Before the first request. */
 void api_set_makers(struct api *a, const struct api_makers *makers);

@@ -49,7 +49,7 @@ void audit_request(struct api *a, const struct api_request *rq, const struct api
     json_put_text(o, "operation", operation_of(rs->json));
     json_put(o, "drive", NULL);
     json_put(o, "image", NULL);
-    json_put(o, "flags", json_array());
+    json_put(o, "flags", rs->flag ? json_pack("[s]", rs->flag) : json_array());
     add(a, o);
 }
 
@@ -62,6 +62,7 @@ static json_t *flags_of(const json_t *operation)
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         if (json_flag(operation, names[i])) json_array_append_new(flags, json_string(names[i]));
     if (json_is_false(json_object_get(operation, "durable"))) json_array_append_new(flags, json_string("not_durable"));
+    if (json_text(json_object_get(operation, "taken"), "unclean")[0]) json_array_append_new(flags, json_string("unclean"));
     return flags;
 }
 

@@ -57,6 +57,7 @@ struct api_response {
     uint64_t fd_offset, fd_length;
     struct { const char *name; char *value; } headers[API_HEADERS_MAX]; /* value: malloc'd, of any length */
     size_t headers_len;
+    const char *flag;                         /* static: what a reader of the audit log must not miss; NULL: nothing */
 };
 
 /* A body that is taken while it arrives. `write` may block; after it failed the transport reads on for a bounded

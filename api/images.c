@@ -109,19 +109,21 @@ void api_get_image(struct api *a, const struct api_request *rq, struct api_respo
 static int read_edit(const struct api_request *rq, char name[NAME_BYTES_MAX + 1], char note[NOTE_BYTES_MAX + 1],
                      bool *readonly, struct library_edit *ret, struct err *e)
 {
-    bool has_name = false, has_note = false, has_readonly = false;
+    bool unclean = false, has_unclean = false, has_name = false, has_note = false, has_readonly = false;
     const struct json_member members[] = {
         {.name = "name", .kind = JSON_TEXT, .ret = name, .size = NAME_BYTES_MAX + 1, .ret_given = &has_name},
         {.name = "note", .kind = JSON_TEXT, .ret = note, .size = NOTE_BYTES_MAX + 1, .ret_given = &has_note},
         {.name = "readonly", .kind = JSON_FLAG, .ret = readonly, .ret_given = &has_readonly},
+        {.name = "unclean", .kind = JSON_FLAG, .ret = &unclean, .ret_given = &has_unclean},
     };
     cleanup_json json_t *body = body_parse(rq, true, e);
     if (!body) return -1;
     bool removes_note = json_is_null(json_object_get(body, "note"));
     if (removes_note) json_object_set_new(body, "note", json_string(""));
     if (json_read(body, members, ARRAY_LEN(members), e) < 0) return -1;
+    if (unclean) return err_set(e, ERR_BAD_REQUEST, "\"unclean\" can only be taken away, with false");
     *ret = (struct library_edit){
-        .name = has_name ? name : NULL, .note = has_note ? note : NULL, .readonly = has_readonly ? readonly : NULL};
+        .acknowledge = has_unclean, .name = has_name ? name : NULL, .note = has_note ? note : NULL, .readonly = has_readonly ? readonly : NULL};
     return 0;
 }
 
@@ -140,6 +142,7 @@ void api_edit_image(struct api *a, const struct api_request *rq, struct api_resp
         edit.if_match = etag[0] ? etag : NULL;
         image = library_edit_image(a->library, store, rq->params[0], &edit, &e);
     }
+    if (image && edit.acknowledge) rs->flag = "acknowledged";
     if (image)
         api_json(rs, 200, image);
     else

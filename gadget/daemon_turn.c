@@ -182,8 +182,17 @@ static bool was_taking_medium(const struct unit *u)
            u->resumed_doing == DO_SYNC || u->resumed_doing == DO_REATTACH;
 }
 
+/* Also for one that ended before its call came back: what the call did belongs to its outcome, which is told again. */
+static void note_taken(struct unit *u, struct operation *op, const struct taken_medium *taken, unsigned facts)
+{
+    operation_took(u->daemon->operations, op, taken);
+    if (!operation_is_finished(op)) return;
+    op->facts |= facts;
+    op->untold = op->unheard = true;
+}
+
 /* The medium is another one than before this turn. */
-static void medium_changed(struct unit *u, const struct drive_output *out, msec now)
+static void medium_changed(struct unit *u, const struct drive_output *out, const struct taken_medium *before, msec now)
 {
     struct daemon *d = u->daemon;
     const struct image_ref *left = images_ref(d->images, out->left);
@@ -191,6 +200,7 @@ static void medium_changed(struct unit *u, const struct drive_output *out, msec 
     bool by_host = out->host_ejected && !was_taking_medium(u) && !u->taken_down;
     u->taken_down = false;
     bool for_nobody = out->host_ejected || !op || operation_is_finished(op); /* or for one that has given up */
+    if (out->left && !out->host_ejected && op) note_taken(u, op, before, out->facts);
     if (out->left && !for_nobody) op->emptied_real = u->seen_real ? u->seen_real : clock_real_ms();
     if (out->left && for_nobody) {
         log_info("%s: %s %s", u->config->name, left ? left->name : "the medium", by_host ? "was ejected by the host" : "is out");
@@ -260,7 +270,7 @@ static void set_timers(struct unit *u, msec wake, msec now)
     if (look_at < u->sample_timer.at) loop_timer_set(d->loop, &u->sample_timer, look_at);
 }
 
-static void resume_operation(struct unit *u);
+static void resume_operation(struct unit *u, const struct taken_medium *before);
 
 /* The thread may have been found, or lost, since the last turn. */
 static void refresh_capabilities(struct unit *u)
@@ -303,13 +313,15 @@ void daemon_turn(struct unit *u, struct drive_event *ev, struct drive_output *ou
     refresh_capabilities(u);
     ev->evidence = evidence_view(&u->evidence, &u->sample);
     ev->evidence.cut_at = stall_cut_at(&u->stall, &u->clock);
+    const struct taken_medium before = {.image = u->machine.medium.image, .readonly = u->machine.medium.readonly,
+                                        .written_known = ev->evidence.known, .written = ev->evidence.bytes_written};
     drive_step(&u->machine, ev, now, out);
-    if (u->machine.generation != generation) medium_changed(u, out, now);
+    if (u->machine.generation != generation) medium_changed(u, out, &before, now);
     finish_operations(u, out, now);
     note_queue(u, now);
-    if (u->machine.stuck && !u->machine.observed) resume_operation(u); /* nobody is kept waiting for longer */
+    if (u->machine.stuck && !u->machine.observed) resume_operation(u, &before); /* nobody is kept waiting for longer */
     if (!was_observed && u->machine.observed) {
-        resume_operation(u);
+        resume_operation(u, &before);
         u->resumed_doing = DO_NOTHING; /* what comes now is this process's own doing */
     }
     state_file_save(d); /* before the action: whoever comes after us must know what was begun */
@@ -340,7 +352,7 @@ void daemon_on_wake(struct loop_timer *t, attr_unused msec now)
 
 /* ---- what an earlier process began ------------------------------------------------------------------------------- */
 
-static void resume_operation(struct unit *u)
+static void resume_operation(struct unit *u, const struct taken_medium *before)
 {
     struct daemon *d = u->daemon;
     struct operation *op = u->resumed[0] ? operations_by_id(d->operations, u->resumed) : NULL;
@@ -349,6 +361,7 @@ static void resume_operation(struct unit *u)
     u->resumed[0] = '\0';
     if (!op) return;
     op->untold = true;
+    u->acting.op = op->key; /* what an earlier process's call does when it comes back is its doing */
     if (!u->machine.observed) {
         err_set(&op->err, ERR_INTERRUPTED, "trayd-gadget was restarted during this operation; the drive is stuck, and "
                 "what became of it is not known yet");
@@ -359,6 +372,7 @@ static void resume_operation(struct unit *u)
     bool done = op->rq.action == OP_EJECT ? m->image == 0 : m->image == op->rq.image && m->readonly == op->rq.readonly;
     if ((doing == DO_FORCE || doing == DO_SIGNAL || doing == DO_REATTACH) && m->image == 0) op->facts |= FACT_FORCED;
     if (doing == DO_REATTACH && u->host_is_new) op->facts |= FACT_REATTACHED;
+    if (m->image == 0 && was_taking_medium(u)) operation_took(d->operations, op, before);
     if (m->image == 0 && (doing == DO_SYNC || u->resumed_writable)) op->facts |= FACT_NOT_DURABLE; /* nobody synced it */
     if (u->machine.stale_host) op->facts |= FACT_STALE_HOST;
     if (done && (doing == DO_INSERT || doing == DO_SWAP)) {

@@ -23,6 +23,7 @@ struct operations *operations_new(struct images *images, size_t keep_finished)
 static void release(struct operations *o, struct operation *op)
 {
     images_release(o->images, op->rq.image);
+    images_release(o->images, op->taken.image);
     free(op);
 }
 
@@ -175,6 +176,29 @@ bool operation_note_phase(struct operation *op, enum op_phase phase, msec now)
     };
     if (waits[phase]) operation_step_begin(op, waits[phase], now);
     return waits[phase] != NULL;
+}
+
+void operation_took(struct operations *o, struct operation *op, const struct taken_medium *taken)
+{
+    if (op->taken.image || !taken->image) return;
+    op->taken = *taken;
+    images_hold(o->images, taken->image);
+}
+
+const char *operation_unclean(const struct operation *op)
+{
+    static const struct {
+        unsigned facts;
+        const char *reason;
+    } reasons[] = { /* the worst first */
+        {FACT_NOT_DURABLE, "not_durable"}, {FACT_FORCED | FACT_STALE_HOST, "forced"}, {FACT_RACED_WITH_WRITE, "raced_with_write"},
+    };
+    const struct taken_medium *t = &op->taken;
+    bool written = !t->written_known || t->written > 0;
+    if (!t->image || t->image == IMAGE_FOREIGN || t->readonly || !written) return NULL;
+    for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
+        if (op->facts & reasons[i].facts) return reasons[i].reason;
+    return NULL;
 }
 
 void operations_finish(struct operations *o, struct operation *op, enum op_state state, msec now)

@@ -23,6 +23,13 @@ struct operation_step {
     enum collateral collateral;
 };
 
+struct taken_medium {              /* what an operation took out of the drive */
+    image_key image;               /* 0: nothing; held */
+    bool readonly;
+    bool written_known;
+    uint64_t written;              /* bytes by the host while it was in; with a sibling's, where the function has one */
+};
+
 struct operation {
     char id[OPERATION_ID_LEN + 1];
     op_key key;
@@ -33,6 +40,7 @@ struct operation {
     enum op_state state;
     struct err err;                /* of a failure: code and sentence */
     unsigned facts;                /* enum drive_fact */
+    struct taken_medium taken;
     struct drive_evidence evidence;
     msec accepted_real, started_real, finished_real, emptied_real, durable_real;
     struct operation_step steps[OPERATION_STEPS_MAX];
@@ -75,6 +83,16 @@ void operation_step_insert(struct operation *op, const char *rung, const char *o
 /* Takes note of a phase: a waiting one becomes a step, a rung's name is used for those with an action. Returns whether
  * a step was begun. */
 bool operation_note_phase(struct operation *op, enum op_phase phase, msec now);
+
+/* It took that medium, once; holds the image. */
+void operation_took(struct operations *o, struct operation *op, const struct taken_medium *taken);
+
+/*
+ * Why the image that it took is unclean: "not_durable" (what the host wrote may not be on the storage), "forced" (the host
+ * may hold writes that never came), "raced_with_write" (it wrote while the medium was taken). NULL: it is not, or it was
+ * never written to, or it is none of ours. Settled once the operation is finished, and everything it took has come back.
+ */
+const char *operation_unclean(const struct operation *op);
 
 /* Marks it finished and forgets the oldest finished ones beyond those kept. */
 void operations_finish(struct operations *o, struct operation *op, enum op_state state, msec now);

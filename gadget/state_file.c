@@ -42,6 +42,18 @@ static json_t *medium_json(const struct unit *u, const struct images *images)
     return m;
 }
 
+static json_t *taken_json(const struct daemon *d, const struct taken_medium *t)
+{
+    const struct image_ref *ref = images_ref(d->images, t->image);
+    if (!ref) return NULL;
+    json_t *o = json_object();
+    json_put_text(o, "store", ref->store);
+    json_put_text(o, "name", ref->name);
+    json_put_flag(o, "readonly", t->readonly);
+    json_put_int(o, "written", t->written_known ? (json_int_t)t->written : -1);
+    return o;
+}
+
 static json_t *operation_json(const struct daemon *d, const struct operation *op, unsigned facts)
 {
     const struct image_ref *ref = images_ref(d->images, op->rq.image);
@@ -56,6 +68,7 @@ static json_t *operation_json(const struct daemon *d, const struct operation *op
     json_put_text(o, "store", ref ? ref->store : "");
     json_put_text(o, "name", ref ? ref->name : "");
     json_put_int(o, "facts", facts);
+    json_put(o, "taken", taken_json(d, &op->taken));
     return o;
 }
 
@@ -164,6 +177,14 @@ static void load_backing(struct daemon *d, struct unit *u, const json_t *m)
     u->cut = (struct storage_cut){.at_real = json_int(m, "cut_real", 0), .how = (enum store_cut)how, .done = u->machine.cut_at != 0};
 }
 
+static void load_taken(struct daemon *d, struct operation *op, const json_t *o)
+{
+    int64_t written = json_int(o, "written", -1);
+    image_key key = json_is_object(o) ? images_intern(d->images, json_text(o, "store"), json_text(o, "name"), NULL) : 0;
+    operation_took(d->operations, op, &(struct taken_medium){.image = key, .readonly = json_flag(o, "readonly"),
+                                                             .written_known = written >= 0, .written = (uint64_t)MAX(written, 0)});
+}
+
 static void load_operation(struct daemon *d, struct unit *u, const json_t *o, bool first)
 {
     struct drive_request rq = {
@@ -179,6 +200,7 @@ static void load_operation(struct daemon *d, struct unit *u, const json_t *o, bo
     op->accepted_real = json_int(o, "accepted_real", 0);
     op->started_real = json_int(o, "started_real", 0);
     op->facts = (unsigned)json_int(o, "facts", 0);
+    load_taken(d, op, json_object_get(o, "taken"));
     if (first) {
         snprintf(u->resumed, sizeof u->resumed, "%s", id);
     } else {

@@ -94,6 +94,20 @@ static void put_outcome(json_t *o, const struct operation *op)
     json_put_flag(o, "data_may_be_lost", op->facts & (FACT_STALE_HOST | FACT_RACED_WITH_WRITE | FACT_NOT_DURABLE));
 }
 
+static json_t *view_taken(const struct daemon *d, const struct operation *op)
+{
+    const struct taken_medium *t = &op->taken;
+    const struct image_ref *image = images_ref(d->images, t->image);
+    if (!image) return NULL;
+    json_t *o = json_object();
+    json_put_text(o, "image", image->name);
+    json_put_text(o, "store", image->store);
+    json_put_flag(o, "readonly", t->readonly);
+    json_put(o, "bytes_written", t->written_known ? json_integer((json_int_t)t->written) : NULL);
+    json_put_text(o, "unclean", operation_is_finished(op) ? operation_unclean(op) : NULL);
+    return o;
+}
+
 static void put_next(json_t *o, const struct daemon *d, const struct operation *op)
 {
     const struct drive *m = &d->units[op->drive].machine;
@@ -139,6 +153,7 @@ json_t *view_operation(const struct daemon *d, const struct operation *op)
     json_put_time(o, "durable_at", op->durable_real);
     json_put_time(o, "patience_until", waits ? to_real(live->patience_until) : 0);
     put_outcome(o, op);
+    json_put(o, "taken", view_taken(d, op));
     json_put(o, "evidence", op->state == OP_QUEUED ? NULL : view_evidence(&op->evidence));
     json_put(o, "steps", view_steps(d, op));
     return o;

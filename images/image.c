@@ -66,6 +66,7 @@ static void begin_look(int fd, const struct stat *st, bool store_readonly, struc
     image_etag(st, ret->etag);
     stored_digest_read(fd, st, ret->sha256);
     note_read(fd, ret->note);
+    unclean_read(fd, &ret->unclean);
 }
 
 void image_look(int fd, const struct stat *st, bool store_readonly, struct look_cache *cache, struct image *ret)
@@ -103,6 +104,7 @@ json_t *image_json(const struct image *image, const char *store, const char *nam
     json_put_text(json, "sha256", image->sha256[0] ? image->sha256 : NULL);
     json_put_text(json, "note", image->note[0] ? image->note : NULL);
     json_put(json, "drives", json_array());
+    json_put(json, "unclean", unclean_json(&image->unclean));
     inspect_json_summary(json, &image->found.summary, (uint64_t)image->st.st_size);
     if (image->detailed) inspect_json_details(json, &image->found);
     json_put_text(json, "etag", image->etag[0] ? image->etag : NULL);

@@ -11,6 +11,7 @@
 #include "images/look_cache.h"
 #include "images/note.h"
 #include "images/stored_digest.h"
+#include "images/unclean.h"
 
 #define IMAGE_ETAG_MAX 40 /* a quote, 32 hexadecimal digits, a quote */
 
@@ -20,6 +21,7 @@ struct image {
     char etag[IMAGE_ETAG_MAX];
     char sha256[SHA256_TEXT_MAX];   /* "": unknown */
     char note[NOTE_BYTES_MAX + 1];  /* "": none */
+    struct unclean unclean;
     bool detailed;                  /* by image_look(): otherwise only the summary of `found` is there */
     struct inspect_result found;
 };
@@ -43,8 +45,8 @@ void image_look(int fd, const struct stat *st, bool store_readonly, struct look_
 /* What a list shows of it: what the cache knows, or else what two short reads tell. */
 void image_glance(int fd, const struct stat *st, bool store_readonly, struct look_cache *cache, struct image *ret);
 
-/* After a glance without the details. Without "drives" (an empty array stands there), which the library adds. NULL when
- * out of memory. */
+/* After a glance without the details. Without "drives" (an empty array stands there), and with the mark alone in "unclean":
+ * the library adds the rest. NULL when out of memory. */
 json_t *image_json(const struct image *image, const char *store, const char *name);
 
 msec image_modified(const struct stat *st); /* real time */

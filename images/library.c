@@ -105,6 +105,13 @@ void library_use_unlock(struct library *l)
     pthread_mutex_unlock(&l->use);
 }
 
+void library_set_marks(struct library *l, const struct library_marks *m)
+{
+    pthread_mutex_lock(&l->lock);
+    l->marks = *m;
+    pthread_mutex_unlock(&l->lock);
+}
+
 static struct store *find_store(struct library *l, const char *name)
 {
     if (!*name) return l->stores_count ? &l->stores[0] : NULL;
@@ -151,6 +158,7 @@ void library_add_use(struct library *l, json_t *image)
     struct library_use use = library_ask_use(l, json_text(image, "store"), json_text(image, "name"));
     if (use.writable) json_put(image, "etag", NULL);
     if (use.drives) json_put(image, "drives", use.drives);
+    library_add_mark(l, image);
 }
 
 void library_notify(struct library *l, const json_t *image)

@@ -27,6 +27,17 @@ struct library_usage {
     bool (*in_use)(void *owner, const char *store, const char *name, json_t *ret_drives, bool *ret_writable);
 };
 
+/*
+ * Marks of unclean images (unclean.h) that could not be kept with their image: its store is away, or has no place for
+ * them. Their owner may be asked from any thread, with any lock of the library held but `lock`.
+ */
+struct library_marks {
+    void *owner;
+    json_t *(*get)(void *owner, const char *store, const char *name); /* as unclean_json(); NULL: there is none */
+    /* The image has another name now; NULL: it is gone, was replaced, or somebody took the mark away. */
+    void (*moved)(void *owner, const char *store, const char *name, const char *to);
+};
+
 struct library_limits {
     int64_t upload_max;  /* bytes of one image */
     msec upload_expires; /* ms that an upload which can be continued is kept after its last byte */
@@ -39,6 +50,7 @@ struct library *library_new_limited(const struct store_list *stores, const struc
                                     struct err *e);
 void library_free(struct library *l);
 void library_set_usage(struct library *l, const struct library_usage *u);
+void library_set_marks(struct library *l, const struct library_marks *m);
 
 /* Called on each change with the image's JSON ({"name", "store", ..., "deleted": true} when it is gone). */
 void library_set_listener(struct library *l, void (*changed)(void *owner, const json_t *image), void *owner);
@@ -75,7 +87,7 @@ json_t *library_list(struct library *l, const struct library_query *q, struct er
 
 /*
  * An image as JSON: name, store, size, modified, complete, note (or null), readonly (nobody has write permission, or the
- * store is read-only), sha256 (or null), drives, suggested_type ("cdrom", "disk"), suggested_reason, etag (null while the image
+ * store is read-only), sha256 (or null), unclean (its mark with filesystem_dirty, or null), drives, suggested_type ("cdrom", "disk"), suggested_reason, etag (null while the image
  * is writable in a drive), and what an inspection found (inspect_json.h): format, bootable, container, label,
  * filesystem, installer, partitions, warnings. One that is being received has complete: false, "received", its
  * announced size or null, null for what is not known yet, and none of the details; one that is being replaced is shown
@@ -249,10 +261,19 @@ int library_content_open(struct library *l, const char *store, const char *name,
 /* An image that is still being received is cancelled: the upload's next step fails with `cancelled`. */
 int library_delete(struct library *l, const char *store, const char *name, const char *if_match, struct err *e);
 
+struct unclean;
+
+/*
+ * Marks the image as unclean, in the place of an older mark, and tells the listener. e is not NULL. Within STORE_PATIENCE. 0, or -1 with *e:
+ * image_missing, store_cannot (no place for it), store_detached, unavailable, ...
+ */
+int library_mark_unclean(struct library *l, const char *store, const char *name, const struct unclean *mark, struct err *e);
+
 struct library_edit {
     const char *name;     /* the new one, in the same folder; NULL: as it is */
     const char *note;     /* "" removes it; NULL: as it is */
     const bool *readonly; /* the default for inserts; NULL: as it is */
+    bool acknowledge;     /* takes the mark `unclean` away */
     const char *if_match; /* strong ETag, "*" or NULL */
 };
 

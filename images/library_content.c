@@ -75,6 +75,7 @@ static int unlink_unused(struct library *l, const struct library_place *place, c
         result = err_set(e, ERR_IMAGE_IN_USE, "The image \"%s\" is in a drive", place->name);
     else
         result = store_unlink(place->store, l->ops, in->folder_fd, place->name, if_match, &unknown, e);
+    if (result == 0) library_mark_moved(l, place, NULL);
     library_use_unlock(l);
     json_decref(use.drives);
     return result;

@@ -10,6 +10,7 @@
 #include "images/library_state.h"
 #include "images/note.h"
 #include "images/rename_job.h"
+#include "images/unclean.h"
 
 #define WRITABLE (S_IWUSR | S_IWGRP) /* as incoming.c leaves it for the group, where that may read */
 
@@ -57,8 +58,18 @@ static int rename_unused(struct library *l, const struct library_place *from, co
     library_use_lock(l);
     int result = check_target(l, from, to, in, e);
     if (result == 0) result = store_rename(from->store, l->ops, &rq, &unknown, e);
+    if (result == 0) library_mark_moved(l, from, to->name);
     library_use_unlock(l);
     if (result == 0) sync_name(l, in, fd);
+    return result;
+}
+
+static int acknowledge(struct library *l, const struct library_place *place, int fd, struct err *e)
+{
+    library_use_lock(l);
+    int result = unclean_write(l->ops, fd, NULL, e);
+    if (result == 0) library_mark_moved(l, place, NULL);
+    library_use_unlock(l);
     return result;
 }
 
@@ -70,6 +81,7 @@ static int apply(struct library *l, const struct library_place *from, const stru
     bool renamed = strcmp(from->name, to->name) != 0;
     if (renamed && check_target(l, from, to, in, e) < 0) return -1;
     if (edit->note && note_write(l->ops, fd, edit->note, e) < 0) return -1;
+    if (edit->acknowledge && acknowledge(l, from, fd, e) < 0) return -1;
     if (edit->readonly && set_readonly(fd, st, *edit->readonly, from->name, e) < 0) return -1;
     return renamed ? rename_unused(l, from, to, in, fd, e) : 0;
 }

@@ -133,6 +133,7 @@ static json_t *incomplete_json(const struct library_slot *s)
     json_put(json, "sha256", NULL);
     json_put(json, "note", NULL);
     json_put(json, "drives", json_array());
+    json_put(json, "unclean", NULL);
     inspect_json_summary(json, NULL, 0);
     json_put(json, "etag", NULL);
     return json;
@@ -328,7 +329,9 @@ static int publish_locked(struct library_slot *s, int (*publish)(struct library_
         json_decref(use.drives);
         if (use.in_use) return err_set(e, ERR_IMAGE_IN_USE, "The image \"%s\" is in a drive", s->place.name);
     }
-    return publish(s, owner, e);
+    int result = publish(s, owner, e);
+    if (result == 0) library_mark_moved(s->library, &s->place, NULL);
+    return result;
 }
 
 int library_slot_publish(struct library_slot *s, int (*publish)(struct library_slot *s, void *owner, struct err *e),

@@ -43,6 +43,7 @@ struct library {
     const struct fileops *ops;
     pthread_mutex_t lock, use;
     struct library_usage usage;
+    struct library_marks marks;
     void (*changed)(void *owner, const json_t *image);
     void *changed_owner;
     struct told told[TOLD_MAX];
@@ -79,7 +80,13 @@ struct library_use {
 
 struct library_use library_ask_use(struct library *l, const char *ref, const char *name);
 
-/* Fills "drives"; takes "etag" away while a host can write to the image. */
+/* Of a mark that is not kept with its image, with the use lock held. */
+void library_mark_moved(struct library *l, const struct library_place *place, const char *to);
+
+/* Completes "unclean". */
+void library_add_mark(struct library *l, json_t *image);
+
+/* Fills "drives" and "unclean"; takes "etag" away while a host can write to the image. */
 void library_add_use(struct library *l, json_t *image);
 
 void library_notify(struct library *l, const json_t *image);

@@ -21,6 +21,7 @@
 #include "server/program.h"
 #include "server/simulation.h"
 #include "server/store_audit.h"
+#include "server/store_marks.h"
 #include "server/store_operations.h"
 
 #define END_PATIENCE_S 10 /* a thread may hang in a store that is gone; nothing needs it any more */
@@ -149,7 +150,8 @@ static int start_service(struct service *s, struct err *e)
     };
     s->library = library_new_limited(&s->config.stores, &limits, e);
     if (!s->library) return -1;
-    s->api = api_new(s->config.gadget_socket, s->library, &history, &audit, e);
+    struct api_marks marks = store_marks(s->db);
+    s->api = api_new(s->config.gadget_socket, s->library, &history, &audit, &marks, e);
     if (!s->api) return -1;
     s->jobs = jobs_new();
     s->downloads = s->jobs ? downloads_new(s->library, s->jobs, &s->config.fetch) : NULL;

@@ -15,6 +15,16 @@ const char *const store_schema_steps[] = {
     "CREATE INDEX operations_by_drive ON operations (drive, position);",
     /* 2: the audit log; `body` is the entry as the API shows it, without its id, which is the position. */
     "CREATE TABLE audit (position INTEGER PRIMARY KEY AUTOINCREMENT, by TEXT, body TEXT NOT NULL) STRICT;",
+    /* 3: operations that left an image unclean; `body` is the mark; it waits until it is kept with the image. */
+    "CREATE TABLE marks ("
+    "  position INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  operation TEXT NOT NULL UNIQUE,"
+    "  store TEXT NOT NULL,"
+    "  image TEXT NOT NULL,"
+    "  waits INTEGER NOT NULL DEFAULT 1,"
+    "  body TEXT NOT NULL"
+    ") STRICT;"
+    "CREATE INDEX marks_that_wait ON marks (position) WHERE waits;",
 };
 
 const int store_schema_version = ARRAY_LEN(store_schema_steps);

@@ -1,7 +1,7 @@
 // What is said about images, and whether one fits into a drive. Pure.
 
 import { bytes, clockTime } from './units.js';
-import { kind, quoted } from './words.js';
+import { kind, quoted, visible } from './words.js';
 
 const SUGGESTED = { cdrom: 'CD or DVD image', disk: 'disk image' };
 
@@ -14,6 +14,23 @@ export function imageFacts(image, now, defaultStore) {
     if (image.modified) facts.push(clockTime(image.modified, now));
     if (image.store !== defaultStore) facts.push(`in ${quoted(image.store)}`);
     return facts;
+}
+
+const ROBBED = {
+    forced: 'It was taken by force from a host that had written to it: what the host had not written yet is missing.',
+    raced_with_write: 'It was taken while the host wrote to it: the last of that may be missing.',
+    not_durable: 'What a host wrote to it may not have reached the storage.',
+};
+
+// Why an image should not be relied on as it is, and what to do; null where nobody says so.
+export function uncleanText(image, now) {
+    const mark = image.unclean;
+    if (!mark) return null;
+    const how = ROBBED[mark.reason] ?? 'A host that had written to it has lost it.';
+    const system = mark.filesystem_dirty === null ? 'Have a host check its file system before you rely on it.'
+        : mark.filesystem_dirty ? 'Its file system was not closed: have a host check it, as with chkdsk or fsck.'
+            : 'Its file system is closed by now, which says nothing of files that were being written.';
+    return `Unclean since ${clockTime(mark.at, now)} (${visible(mark.by)}): ${how} ${system}`;
 }
 
 // A medium, or an operation that inserts one, that is this image.
@@ -42,6 +59,8 @@ export function fit(image, drive, drives) {
             + 'hybrid ISO images boot from there as well.');
     const writer = drives.find(other => other !== drive && isOf(image, other.medium) && !other.medium.readonly);
     if (writer) return no(`It is in ${writer.name}, where the host may write to it.`);
+    if (image.unclean && drive.type === 'disk')
+        return hint('It was not taken from its last host in peace, and may be damaged. Have this host check it.');
     if (image.suggested_type === 'disk' && drive.type === 'cdrom')
         return hint(`This looks like a disk image. In a ${kind('cdrom')} the host will hardly find anything on it.`);
     if (image.suggested_type === 'cdrom' && drive.type === 'disk')

@@ -4,7 +4,7 @@ import * as api from './api.js';
 import { now } from './clock.js';
 import { confirm } from './confirm.js';
 import { el, isOff, keyedList, setAttribute, setOff, setText, show } from './dom.js';
-import { imageFacts, usedBy } from './image_words.js';
+import { imageFacts, uncleanText, usedBy } from './image_words.js';
 import { announce } from './live.js';
 import { problemPlace } from './problem.js';
 import { exactBytes } from './units.js';
@@ -46,6 +46,9 @@ function createRow(first, use) {
     const name = el('bdi', { class: 'image-name' });
     const facts = el('span', { class: 'facts' });
     const note = el('p', { class: 'image-note' });
+    const uncleanWords = el('span', {});
+    const seenTo = el('button', { type: 'button', class: 'quiet', onclick: () => use.acknowledge(image) }, 'I have seen to it');
+    const unclean = el('p', { class: 'note', 'data-tone': 'warn' }, uncleanWords, ' ', seenTo);
     const used = el('span', { class: 'used' });
     const progress = el('progress', { 'aria-label': 'Received' });
     const digest = digestPart();
@@ -55,7 +58,7 @@ function createRow(first, use) {
     const remove = el('button', { type: 'button', class: 'quiet', onclick: () => { if (!isOff(remove)) use.remove(image); } }, 'Delete…');
     const buttons = el('div', { class: 'buttons' }, insert, edit, download, remove);
     const node = el('li', { class: 'image', 'data-image': first.name },
-        el('div', { class: 'image-words' }, el('span', {}, name, ' ', used), facts, note, progress, digest.node), buttons);
+        el('div', { class: 'image-words' }, el('span', {}, name, ' ', used), facts, unclean, note, progress, digest.node), buttons);
     return {
         node,
         update(newer) {
@@ -76,6 +79,9 @@ function createRow(first, use) {
             show(edit, image.complete);
             setText(note, (image.note ?? '').split('\n').map(visible).join('\n'));
             show(note, image.note);
+            setText(uncleanWords, uncleanText(image, now()) ?? '');
+            show(unclean, image.unclean);
+            setAttribute(seenTo, 'aria-label', `I have seen to ${image.name}`);
             setText(remove, image.complete ? 'Delete…' : 'Stop…');
             digest.update(image);
             setAttribute(download, 'href', api.contentAddress(image.name, image.store));
@@ -103,7 +109,7 @@ export function createImages(section, use) {
     const problem = problemPlace();
     section.querySelector('.images').before(problem.node);
     const update = keyedList(section.querySelector('.images'), keyOf, image => createRow(image, {
-        ...use, remove, defaultStore: () => use.stores()[0]?.name,
+        ...use, remove, acknowledge, defaultStore: () => use.stores()[0]?.name,
     }));
 
     function render() {
@@ -143,6 +149,18 @@ export function createImages(section, use) {
         try {
             await api.deleteImage(image.name, image.store);
             announce(`${image.name} is deleted`);
+            await load();
+        } catch (e) {
+            if (!(e instanceof api.Problem)) throw e;
+            problem.show(e.doc);
+        }
+    }
+
+    async function acknowledge(image) {
+        problem.clear();
+        try {
+            await api.editImage(image.name, image.store, { unclean: false });
+            announce(`${image.name} is no longer marked unclean`);
             await load();
         } catch (e) {
             if (!(e instanceof api.Problem)) throw e;

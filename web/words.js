@@ -283,13 +283,14 @@ function done(op) {
     if (op.raced_with_write) parts.push('the host was still writing, so the image may be damaged');
     if (op.stale_host) parts.push('the host may still hold data for it');
     if (op.durable === false) parts.push('the image may not have reached the disk');
+    if (op.taken?.unclean) parts.push('the image is marked unclean');
     return parts.join('; ');
 }
 
 // {text, tone} of an operation, finished or not.
 export function outcome(op) {
     if (op.state === 'done') {
-        const unsafe = op.raced_with_write || op.durable === false;
+        const unsafe = op.raced_with_write || op.durable === false || op.taken?.unclean;
         return { text: done(op), tone: unsafe ? 'warn' : op.unchanged ? 'idle' : 'good' };
     }
     if (op.state === 'cancelled') return { text: 'cancelled', tone: 'idle' };

@@ -200,6 +200,18 @@ static inline json_t *audit_list(void *owner attr_unused, const char *by attr_un
     return json_array();
 }
 
+/* So have the marks. */
+static inline int marks_add(void *owner attr_unused, const char *operation attr_unused, const char *store attr_unused,
+                            const char *image attr_unused, const json_t *mark attr_unused)
+{
+    return 0;
+}
+
+static inline json_t *marks_waiting(void *owner attr_unused)
+{
+    return json_array();
+}
+
 /* ---- fixture ---- */
 
 static inline int setup(void **state)
@@ -217,7 +229,8 @@ static inline int setup(void **state)
     if (!t->library) fail_msg("%s", e.text);
     const struct api_history history = {t, history_put, history_get, history_list};
     const struct api_audit audit = {t, audit_add, audit_list};
-    t->api = api_new(t->gadget.path, t->library, &history, &audit, &e);
+    const struct api_marks marks = {.owner = t, .add = marks_add, .waiting = marks_waiting};
+    t->api = api_new(t->gadget.path, t->library, &history, &audit, &marks, &e);
     if (!t->api) fail_msg("%s", e.text);
     api_response_init(&t->rs);
     *state = t;

@@ -211,6 +211,92 @@ static void who_inserted_it_is_known(void **state attr_unused)
     assert_string_equal(f->daemon->units[USB0].medium.by, "ann");
 }
 
+/* ---- what was taken ------------------------------------------------------------------------------------------------ */
+
+static int begin_impatient(void **state attr_unused)
+{
+    f = fixture_new("", "stuck_after = \"1 s\";");
+    fixture_ready(f);
+    return 0;
+}
+
+static void rob(const char *hangs, char id[OPERATION_ID_LEN + 1])
+{
+    fixture_do(f, INSERT("usb0", "d.img", ""));
+    fixture_host(f, "write usb0 4KiB");
+    fixture_host(f, hangs);
+    strcpy(id, fixture_begin(f, EJECT("usb0", ", \"mode\": \"forced\", \"by\": \"ann\""))->id);
+    until(f, f->daemon->units[USB0].machine.outstanding == DO_FORCE);
+}
+
+static void assert_taken(const struct operation *op)
+{
+    const struct image_ref *image = images_ref(f->daemon->images, op->taken.image);
+    assert_non_null(image);
+    assert_string_equal(image->name, "d.img");
+    assert_non_null(operation_unclean(op));
+    assert_true(op->unheard);
+}
+
+static void a_call_that_came_back_late_belongs_to_its_operation(void **state attr_unused)
+{
+    char id[OPERATION_ID_LEN + 1];
+    rob("hang usb0 storage", id);
+    struct operation *op = operations_by_id(f->daemon->operations, id);
+    until(f, operation_is_finished(op));
+    assert_int_equal(op->err.code, ERR_DRIVE_STUCK);
+    assert_null(operation_unclean(op)); /* it is still in */
+    op->unheard = false;
+    fixture_host(f, "hang usb0 off");
+    until(f, !f->daemon->units[USB0].machine.medium.image);
+    assert_taken(op);
+    assert_int_equal(op->taken.written, 4096);
+    assert_int_equal(op->err.code, ERR_DRIVE_STUCK); /* which is what its client was told */
+}
+
+static void what_was_taken_is_known_after_a_restart(void **state attr_unused)
+{
+    char id[OPERATION_ID_LEN + 1];
+    rob("hang usb0 host", id);
+    char *then = fixture_state(f);
+    fixture_host(f, "hang usb0 off");
+    until(f, !f->daemon->units[USB0].machine.medium.image);
+    fixture_killed_at(f, then); /* the kernel has let it go, and nobody has heard of that */
+    const struct operation *op = operations_by_id(f->daemon->operations, id);
+    until(f, operation_is_finished(op));
+    assert_taken(op);
+    assert_string_equal(operation_unclean(op), "not_durable");
+}
+
+/* It is out, and what replaces it waits. */
+static void what_was_taken_is_written_down(void **state attr_unused)
+{
+    char id[OPERATION_ID_LEN + 1];
+    f->config.drives[USB0].dwell = 60000;
+    fixture_kill(f);
+    until(f, f->daemon->units[USB0].machine.observed);
+    fixture_do(f, INSERT("usb0", "d.img", ""));
+    fixture_host(f, "write usb0 4KiB");
+    strcpy(id, fixture_begin(f, INSERT("usb0", "e.img", ", \"mode\": \"forced\", \"readonly\": true"))->id);
+    until(f, f->daemon->units[USB0].machine.queue[0].phase == PHASE_DWELL);
+    fixture_kill(f);
+    const struct operation *op = operations_by_id(f->daemon->operations, id);
+    until(f, operation_is_finished(op));
+    assert_int_equal(op->err.code, ERR_INTERRUPTED);
+    assert_taken(op);
+    assert_int_equal(op->taken.written, 4096);
+    assert_string_equal(operation_unclean(op), "forced");
+}
+
+static void what_the_host_ejected_was_not_taken(void **state attr_unused)
+{
+    const struct operation *op = fixture_do(f, INSERT("usb0", "d.img", ""));
+    fixture_host(f, "write usb0 4KiB");
+    fixture_host(f, "eject usb0");
+    until(f, !f->daemon->units[USB0].machine.medium.image);
+    assert_int_equal(op->taken.image, 0);
+}
+
 #define KEPT(t) cmocka_unit_test_setup_teardown(t, begin_kept, end)
 
 int main(void)
@@ -227,6 +313,10 @@ int main(void)
         KEPT(an_interrupted_one_is_known_after_two_deaths),
         KEPT(a_drive_that_hangs_holds_up_no_outcome),
         KEPT(who_inserted_it_is_known),
+        cmocka_unit_test_setup_teardown(a_call_that_came_back_late_belongs_to_its_operation, begin_impatient, end),
+        KEPT(what_was_taken_is_known_after_a_restart),
+        KEPT(what_was_taken_is_written_down),
+        KEPT(what_the_host_ejected_was_not_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -122,6 +122,45 @@ static void a_finished_one_says_so(void **state attr_unused)
 }
 
 /* An image that an operation names keeps its number until the operation is forgotten. */
+static void what_was_taken_is_unclean_for_a_reason(void **state attr_unused)
+{
+    const image_key image = images_intern(images, "main", "d.img", NULL);
+    const struct {
+        struct taken_medium taken;
+        unsigned facts;
+        const char *reason;
+    } cases[] = {
+        {{0}, FACT_FORCED | FACT_NOT_DURABLE, NULL}, /* nothing was taken */
+        {{.image = image, .written_known = true, .written = 1}, 0, NULL},
+        {{.image = image, .written_known = true, .written = 1}, FACT_REATTACHED | FACT_UNCHANGED | FACT_LOCK_OVERRIDDEN, NULL},
+        {{.image = image, .written_known = true, .written = 1}, FACT_FORCED, "forced"},
+        {{.image = image, .written_known = true, .written = 1}, FACT_STALE_HOST, "forced"},
+        {{.image = image, .written_known = true, .written = 1}, FACT_RACED_WITH_WRITE, "raced_with_write"},
+        {{.image = image, .written_known = true, .written = 1}, FACT_FORCED | FACT_RACED_WITH_WRITE | FACT_NOT_DURABLE, "not_durable"},
+        {{.image = image, .written_known = true, .written = 0}, FACT_FORCED | FACT_NOT_DURABLE, NULL}, /* nothing to lose */
+        {{.image = image, .written_known = false}, FACT_FORCED, "forced"}, /* nobody knows: it counts as written */
+        {{.image = image, .readonly = true, .written_known = true, .written = 1}, FACT_FORCED, NULL},
+        {{.image = IMAGE_FOREIGN, .written_known = true, .written = 1}, FACT_FORCED, NULL},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct operation *op = add(OP_EJECT, 0);
+        operation_took(operations, op, &cases[i].taken);
+        op->facts = cases[i].facts;
+        const char *reason = operation_unclean(op);
+        if (!reason != !cases[i].reason || (reason && strcmp(reason, cases[i].reason) != 0))
+            fail_msg("case %zu: %s", i, reason ? reason : "clean");
+    }
+}
+
+static void it_takes_one_medium(void **state attr_unused)
+{
+    struct operation *op = add(OP_EJECT, 0);
+    const image_key first = images_intern(images, "main", "d.img", NULL), second = images_intern(images, "main", "e.img", NULL);
+    operation_took(operations, op, &(struct taken_medium){.image = first});
+    operation_took(operations, op, &(struct taken_medium){.image = second});
+    assert_int_equal(op->taken.image, first);
+}
+
 static void they_hold_their_images(void **state attr_unused)
 {
     struct err e;
@@ -246,6 +285,8 @@ int main(void)
         TEST(the_oldest_finished_ones_are_forgotten),
         TEST(a_finished_one_says_so),
         TEST(they_hold_their_images),
+        TEST(what_was_taken_is_unclean_for_a_reason),
+        TEST(it_takes_one_medium),
         TEST(steps_tell_what_was_tried),
         TEST(an_end_without_a_beginning_is_nothing),
         TEST(the_next_step_ends_the_one_before),

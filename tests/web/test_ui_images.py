@@ -240,3 +240,20 @@ def test_refused_name_is_shown_as_it_is(page, file):
 def test_download_link(page):
     link = page.find(".image a", "Download").get_attribute("href")
     assert link == f"{page.trayd.url}/api/v1/images/debian.iso/content?store=main"
+
+
+def test_an_unclean_image(page):
+    """Taken from a host that wrote to it: the list says so, the insert warns, and a person takes the mark away."""
+    page.put("usb0", "stick.img", readonly=False)
+    page.host("write usb0 4096")
+    page.host("lock usb0")
+    assert page.trayd.request("DELETE", "/api/v1/drives/usb0/medium?mode=forced").status_code == 200
+    page.host("unlock usb0")
+    row = page.find(".image", "Unclean since")
+    assert "taken by force" in row.text and "have a host check" in row.text.lower()
+    page.press("button", "Insert…", within=row)
+    page.find("dialog[open] .choice", "may be damaged")
+    page.press("dialog[open] button", "Cancel")
+    page.press("button", "I have seen to it", within=row)
+    page.gone(".image", "Unclean since")
+    assert page.trayd.request("GET", "/api/v1/images/stick.img").json()["unclean"] is None

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { fit, imageFacts, readonlyDefault, usedBy } from '../../web/image_words.js';
+import { fit, imageFacts, readonlyDefault, uncleanText, usedBy } from '../../web/image_words.js';
 import { CHOICES, scheduleText, shown } from '../../web/schedule_words.js';
 import { remedies } from '../../web/remedies.js';
 import * as units from '../../web/units.js';
@@ -221,4 +221,19 @@ test('schedules', () => {
     assert.deepEqual(CHOICES.quiet.when(5), { quiet_for: 300 });
     assert.deepEqual(CHOICES.once.when(1), { host_resets: 1 });
     assert.deepEqual(CHOICES.at.when('2026-11-21T14:02:00Z'), { at: '2026-11-21T14:02:00.000Z' });
+});
+
+test('an unclean image says why, and what to do', () => {
+    const image = { name: 'a.img', store: 'main', size: 1, complete: true, suggested_type: 'disk' };
+    const mark = (reason, dirty) => ({ ...image, unclean: { at: at(-3600), by: 'ann', operation: '0', reason, filesystem_dirty: dirty } });
+    assert.equal(uncleanText(image, NOW), null);
+    assert.equal(uncleanText({ ...image, unclean: null }, NOW), null);
+    assert.match(uncleanText(mark('forced', true), NOW), /^Unclean since .*\(ann\): It was taken by force.*not closed.*fsck/);
+    assert.match(uncleanText(mark('not_durable', null), NOW), /storage.*check its file system/);
+    assert.match(uncleanText(mark('raced_with_write', false), NOW), /while the host wrote.*closed by now/);
+    assert.match(uncleanText(mark('something new', null), NOW), /has lost it/);
+    const hint = fit(mark('forced', null), STICK, [STICK]);
+    assert.equal(hint.ok, true);
+    assert.equal(hint.tone, 'warn');
+    assert.match(hint.text, /may be damaged/);
 });
