@@ -18,11 +18,13 @@ const struct config_key store_config_keys[] = {
     KEY(cut, CONFIG_CHOICE, .choices = store_cut_names, .help = "what may be cut when the storage hangs"),
     KEY(flush, CONFIG_FLAG, .help = "what hosts write is brought to the storage at once"),
     KEY(write_speed, CONFIG_SIZE, .min = WRITE_SPEED_MIN, .help = "bytes a second that the storage takes at least"),
+    KEY(reserve, CONFIG_SIZE, .help = "bytes that are left free by what is received"),
     {0},
 };
 
-/* A write speed that the slowest memory cards keep up (speed class 4). */
-const struct store_config store_defaults = {.cut = CUT_NEVER, .flush = true, .write_speed = 4 << 20};
+/* A write speed that the slowest memory cards keep up (speed class 4); room for the logs and updates of an appliance whose
+ * images lie beside its system. */
+const struct store_config store_defaults = {.cut = CUT_NEVER, .flush = true, .write_speed = 4 << 20, .reserve = 64 << 20};
 
 static int check_one(const struct store_config *s, const char *config_path, struct err *e)
 {

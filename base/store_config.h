@@ -28,6 +28,7 @@ struct store_config {
     int cut;                   /* enum store_cut */
     bool flush;                /* what hosts write is brought to the storage at once (gadget/flusher.h) */
     uint64_t write_speed;      /* bytes a second that the storage takes at least */
+    uint64_t reserve;          /* bytes that what trayd receives leaves free */
     int line;
 };
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
 #include "images/rename_job.h"
@@ -13,10 +14,13 @@
 
 /* ---- room ---- */
 
-static int too_small(struct err *e, int64_t wanted, int64_t there)
+static int too_small(const struct incoming *in, int64_t wanted, int64_t there, struct err *e)
 {
-    return err_set(e, ERR_NO_SPACE, "The image needs %" PRId64 " bytes; the store has %" PRId64 " left", wanted,
-                   MAX(there, 0));
+    uint64_t reserve = in->store->config.reserve;
+    char kept[64] = "";
+    if (reserve) snprintf(kept, sizeof kept, ", besides %" PRIu64 " that stay free", reserve);
+    return err_set(e, ERR_NO_SPACE, "The image needs %" PRId64 " byte%s; the store has %" PRId64 " left%s", wanted,
+                   wanted == 1 ? "" : "s", MAX(there, 0), kept);
 }
 
 int incoming_error(struct err *e)
@@ -38,21 +42,29 @@ static int64_t there_already(const struct incoming *in)
     return fstat(in->fd, &st) < 0 ? 0 : MIN((int64_t)st.st_blocks * 512, in->length);
 }
 
+/* What may still be taken: not what was promised to others, nor what is to stay free. Negative where that is gone already. */
+static int look_for_room(const struct incoming *in, int64_t *ret, struct err *e)
+{
+    struct statvfs room;
+    if (in->ops->room(in->fd, &room) < 0) return incoming_error(e);
+    *ret = (int64_t)((uint64_t)room.f_bavail * room.f_frsize) - atomic_load(&in->store->promised) + in->promised -
+           (int64_t)MIN(in->store->config.reserve, (uint64_t)INT64_MAX / 2);
+    return 0;
+}
+
 /*
  * The statvfs check comes first, since its message can say the numbers. What fallocate reserved is missing from the
  * free bytes that others see; where it cannot, store->promised takes its place.
  */
 int incoming_reserve(struct incoming *in, struct err *e)
 {
-    struct statvfs room;
-    if (in->length < 0) return 0;
-    if (in->ops->room(in->fd, &room) < 0) return incoming_error(e);
-    int64_t free_bytes = (int64_t)((uint64_t)room.f_bavail * room.f_frsize) - atomic_load(&in->store->promised) +
-                         in->promised;
-    int64_t missing = in->length - there_already(in);
-    if (missing > free_bytes) return too_small(e, in->length, free_bytes);
+    int64_t left;
+    if (look_for_room(in, &left, e) < 0) return -1;
+    if (in->length < 0) return left > 0 ? 0 : too_small(in, 1, left, e); /* one at least; or it is sparse, and grows later */
+    int64_t needed = in->length - there_already(in);
+    if (needed > 0 && needed > left) return too_small(in, in->length, left, e);
     if (in->length == 0) return 0;
-    if (missing == 0) { /* not once more: XFS wants so much free although it is there (xfs_alloc_file_space()) */
+    if (needed == 0) { /* not once more: XFS wants so much free although it is there (xfs_alloc_file_space()) */
         in->reserved = in->length;
         return 0;
     }
@@ -60,7 +72,7 @@ int incoming_reserve(struct incoming *in, struct err *e)
         in->reserved = in->length;
         return 0;
     }
-    if (errno == ENOSPC || errno == EDQUOT) return too_small(e, in->length, free_bytes);
+    if (errno == ENOSPC || errno == EDQUOT) return too_small(in, in->length, left, e);
     if (!cannot_reserve(errno)) return incoming_error(e);
     in->reserving = false;
     int64_t promised = in->length - in->written;
@@ -70,14 +82,24 @@ int incoming_reserve(struct incoming *in, struct err *e)
 }
 
 /* Of an image whose length is not known: what is next. A store that has less than a whole step left is filled to its
- * end; the write says when it is full. */
-static void reserve_next(struct incoming *in, size_t len)
+ * reserve, or to its end: the write says when it is full. */
+static int reserve_next(struct incoming *in, size_t len, struct err *e)
 {
-    if (!in->reserving || in->length >= 0 || in->written + (off_t)len <= in->reserved) return;
-    if (in->ops->reserve(in->fd, in->written, RESERVE_STEP) == 0 || !cannot_reserve(errno))
-        in->reserved = in->written + RESERVE_STEP; /* also after ENOSPC: ext4 then keeps what it found */
+    off_t step = RESERVE_STEP;
+    int64_t left;
+    if (in->length >= 0 || in->written + (off_t)len <= in->allowed) return 0;
+    if (in->store->config.reserve) {
+        if (look_for_room(in, &left, e) < 0) return -1;
+        if (left < (int64_t)len) return too_small(in, in->written + (int64_t)len, in->written + left, e);
+        step = MIN(step, (off_t)left);
+    }
+    in->allowed = in->written + step;
+    if (!in->reserving) return 0;
+    if (in->ops->reserve(in->fd, in->written, step) == 0 || !cannot_reserve(errno))
+        in->reserved = in->allowed; /* also after ENOSPC: ext4 then keeps what it found */
     else
         in->reserving = false;
+    return 0;
 }
 
 static void keep_promise(struct incoming *in, int64_t bytes)
@@ -121,7 +143,7 @@ void incoming_done(struct incoming *in)
 
 int incoming_write(struct incoming *in, const uint8_t *data, size_t len, struct err *e)
 {
-    reserve_next(in, len);
+    if (reserve_next(in, len, e) < 0) return -1;
     keep_promise(in, (int64_t)len);
     while (len > 0) {
         ssize_t n = in->ops->write(in->fd, data, len, in->written);

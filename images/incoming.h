@@ -21,6 +21,7 @@ struct incoming {
     int64_t length;                  /* -1: unknown */
     int64_t promised;                /* of store->promised, ours */
     off_t written, reserved, flushed;
+    off_t allowed;                   /* where the length is unknown: there is room up to here */
     bool reserving;                  /* the file system can reserve */
 };
 
@@ -32,11 +33,11 @@ int incoming_open(struct incoming *in, const struct fileops *ops, struct store *
  * lock. */
 void incoming_done(struct incoming *in);
 
-/* Reserves `length` bytes, where it is known: no_space. What is there already (`written`) counts, as does what was
+/* Reserves `length` bytes, where it is known, and sees that there is some room where not: no_space, also where less than the store's reserve would stay free. What is there already (`written`) counts, as does what was
  * promised to this file before (`promised`). */
 int incoming_reserve(struct incoming *in, struct err *e);
 
-/* Appends at `written`. */
+/* Appends at `written`; no_space as above, where the length is not known. */
 int incoming_write(struct incoming *in, const uint8_t *data, size_t len, struct err *e);
 
 /* The bytes so far are on the disk. */

@@ -95,7 +95,7 @@ json_t *library_list(struct library *l, const struct library_query *q, struct er
  */
 json_t *library_get(struct library *l, const char *store, const char *name, struct err *e);
 
-/* [{"name", "path", "readonly", "attached", "size", "free"}], sizes null where it is not attached. */
+/* [{"name", "path", "readonly", "attached", "size", "free", "reserve"}], sizes null where it is not attached. */
 json_t *library_stores(struct library *l);
 json_t *library_store(struct library *l, const char *name, struct err *e);
 

@@ -10,6 +10,7 @@ static json_t *store_json(const struct store *s, const struct store_entry *in)
     json_put_flag(json, "readonly", s->config.readonly || in->readonly);
     json_put_flag(json, "attached", attached);
     json_put(json, "size", attached ? json_integer((json_int_t)in->size) : NULL);
+    json_put_int(json, "reserve", (int64_t)MIN(s->config.reserve, (uint64_t)INT64_MAX));
     json_put(json, "free", attached ? json_integer((json_int_t)in->free) : NULL);
     return json;
 }

@@ -66,6 +66,7 @@ void server_config_defaults(struct server_config *c)
         .database = "/var/lib/trayd/trayd.db",
         .user = "trayd",
         .log_level = LOG_LEVEL_INFO,
+        .stores.items[0] = store_defaults,
         .header_timeout = 20000,
         .body_timeout = 30000,
         .fetch = {

@@ -264,6 +264,38 @@ static void promises(void **state)
     clean_up(f);
 }
 
+/* Room that an upload has is its own, however little the others leave. */
+static uint64_t bytes_free;
+
+static int small_room(int fd, struct statvfs *ret)
+{
+    if (fstatvfs(fd, ret) < 0) return -1;
+    ret->f_frsize = 1;
+    ret->f_bavail = bytes_free;
+    return 0;
+}
+
+static void reserve_of_the_store(void **state)
+{
+    struct fixture *f = *state;
+    struct err e = {0};
+    struct fileops ops = fileops_kernel;
+    ops.room = small_room;
+    f->library->ops = &ops;
+    f->library->stores[0].config.reserve = 5000;
+    fault.at = 0;
+    bytes_free = BYTES + 4999;
+    assert_int_equal(begin(f->library, &e), -1);
+    assert_code(e, ERR_NO_SPACE);
+    bytes_free = BYTES + 5000;
+    assert_int_equal(begin(f->library, &e), 0);
+    bytes_free = 100;
+    assert_int_equal(send_piece(f->library, 0, 300000, GOOD, &e), 0);
+    finish_it(f);
+    f->library->ops = &fileops_kernel;
+    clean_up(f);
+}
+
 /* Two services on one store: what one receives the other leaves alone, and continues when it rests. */
 static void two_services(void **state)
 {
@@ -343,6 +375,7 @@ int main(void)
         FIXTURE_TEST(sweep_process_ends),
         FIXTURE_TEST(sweep_power_goes),
         FIXTURE_TEST(promises),
+        FIXTURE_TEST(reserve_of_the_store),
         FIXTURE_TEST(two_services),
         cmocka_unit_test(marks),
         cmocka_unit_test(records),

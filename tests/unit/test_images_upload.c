@@ -261,6 +261,78 @@ static void no_space(void **state)
     assert_code(e, ERR_BAD_REQUEST);
 }
 
+static uint64_t bytes_free;
+
+static int small_room(int fd, struct statvfs *ret)
+{
+    if (fstatvfs(fd, ret) < 0) return -1;
+    ret->f_frsize = 1;
+    ret->f_bavail = bytes_free;
+    return 0;
+}
+
+#define KEPT_FREE 3000
+
+static struct fileops in_small_room(struct fixture *f)
+{
+    struct fileops ops = fileops_kernel;
+    ops.room = small_room;
+    f->library->stores[0].config.reserve = KEPT_FREE;
+    bytes_free = KEPT_FREE + 1000;
+    return ops;
+}
+
+static void reserve_of_the_store(void **state)
+{
+    struct fixture *f = *state;
+    struct err e = {0};
+    bool exists;
+    struct fileops ops = in_small_room(f);
+    f->library->ops = &ops;
+    struct library_upload_request rq = {.store = "", .name = "a.iso", .length = 1001};
+    assert_null(library_upload_begin(f->library, &rq, &exists, &e));
+    assert_code(e, ERR_NO_SPACE);
+    assert_non_null(strstr(e.text, "besides 3000 that stay free"));
+    rq.length = 1000;
+    struct library_upload *u = library_upload_begin(f->library, &rq, &exists, &e);
+    assert_non_null(u);
+    library_upload_abort(u);
+    bytes_free = KEPT_FREE - 1; /* others have used it: nothing at all, but for what takes no room */
+    rq.length = 1;
+    assert_null(library_upload_begin(f->library, &rq, &exists, &e));
+    assert_code(e, ERR_NO_SPACE);
+    rq.length = 0;
+    u = library_upload_begin(f->library, &rq, &exists, &e);
+    assert_non_null(u);
+    library_upload_abort(u);
+    json_t *store = library_store(f->library, "main", &e);
+    assert_int_equal(json_int(store, "reserve", 0), KEPT_FREE);
+    json_decref(store);
+    f->library->ops = &fileops_kernel;
+}
+
+static void reserve_where_the_length_is_unknown(void **state)
+{
+    struct fixture *f = *state;
+    struct err e = {0};
+    bool exists;
+    struct fileops ops = in_small_room(f);
+    f->library->ops = &ops;
+    struct library_upload_request rq = {.store = "", .name = "a.iso", .length = -1};
+    struct library_upload *u = library_upload_begin(f->library, &rq, &exists, &e);
+    assert_non_null(u);
+    int result = library_upload_write(u, data, 600, &e);
+    if (result == 0) result = library_upload_write(u, data, 400, &e);
+    bytes_free = KEPT_FREE; /* that is how much they took */
+    for (int i = 0; i < 64 && result == 0; i++) result = library_upload_write(u, data, 1 << 16, &e); /* pieces are gathered */
+    cleanup_json json_t *image = result == 0 ? library_upload_finish(u, &exists, &e) : NULL;
+    if (result < 0) library_upload_abort(u);
+    assert_null(image);
+    assert_code(e, ERR_NO_SPACE);
+    f->library->ops = &fileops_kernel;
+    assert_nothing_left(f);
+}
+
 /* ---- a name that is taken ---- */
 
 static void existing_name(void **state)
@@ -543,7 +615,7 @@ int main(void)
         FIXTURE_TEST(under_way),
         FIXTURE_TEST(cancelled),
         FIXTURE_TEST(too_many),
-        FIXTURE_TEST(no_space),
+        FIXTURE_TEST(no_space), FIXTURE_TEST(reserve_of_the_store), FIXTURE_TEST(reserve_where_the_length_is_unknown),
         FIXTURE_TEST(existing_name),
         FIXTURE_TEST(name_taken_meanwhile),
         FIXTURE_TEST(same_content_again),
