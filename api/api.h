@@ -44,7 +44,8 @@ struct api {
     char default_store[STORE_NAME_MAX];
 };
 
-/* `lib` and the owners of `history`, `audit` and `marks` must live longer; the service sets the library's usage and listener. */
+/* `lib` and the owners of `history`, `audit` and `marks` must live longer; the service sets the library's usage, marks and
+ * listener. */
 struct api *api_new(const char *gadget_socket, struct library *lib, const struct api_history *history,
                     const struct api_audit *audit, const struct api_marks *marks, struct err *e);
 

@@ -62,7 +62,8 @@ static json_t *flags_of(const json_t *operation)
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         if (json_flag(operation, names[i])) json_array_append_new(flags, json_string(names[i]));
     if (json_is_false(json_object_get(operation, "durable"))) json_array_append_new(flags, json_string("not_durable"));
-    if (json_text(json_object_get(operation, "taken"), "unclean")[0]) json_array_append_new(flags, json_string("unclean"));
+    const char *unclean = json_text(json_object_get(operation, "taken"), "unclean");
+    if (*unclean) json_array_append_new(flags, json_string("unclean"));
     return flags;
 }
 

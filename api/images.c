@@ -123,7 +123,8 @@ static int read_edit(const struct api_request *rq, char name[NAME_BYTES_MAX + 1]
     if (json_read(body, members, ARRAY_LEN(members), e) < 0) return -1;
     if (unclean) return err_set(e, ERR_BAD_REQUEST, "\"unclean\" can only be taken away, with false");
     *ret = (struct library_edit){
-        .acknowledge = has_unclean, .name = has_name ? name : NULL, .note = has_note ? note : NULL, .readonly = has_readonly ? readonly : NULL};
+        .name = has_name ? name : NULL, .note = has_note ? note : NULL, .readonly = has_readonly ? readonly : NULL,
+        .acknowledge = has_unclean};
     return 0;
 }
 

@@ -138,7 +138,8 @@ void unclean_marks_retry(struct unclean_marks *u)
 static json_t *mark_of(const json_t *operation, const char *reason)
 {
     struct unclean mark = {0};
-    const char *emptied = json_text(operation, "emptied_at"), *at = *emptied ? emptied : json_text(operation, "finished_at");
+    const char *at = json_text(operation, "emptied_at");
+    if (!*at) at = json_text(operation, "finished_at");
     if (clock_parse_rfc3339(at, &mark.at) < 0) mark.at = clock_real_ms();
     snprintf(mark.by, sizeof mark.by, "%s", json_text(operation, "by"));
     snprintf(mark.operation, sizeof mark.operation, "%s", json_text(operation, "id"));

@@ -22,9 +22,10 @@ const struct config_key store_config_keys[] = {
     {0},
 };
 
-/* A write speed that the slowest memory cards keep up (speed class 4); room for the logs and updates of an appliance whose
- * images lie beside its system. */
-const struct store_config store_defaults = {.cut = CUT_NEVER, .flush = true, .write_speed = 4 << 20, .reserve = 64 << 20};
+/* A write speed that the slowest memory cards keep up (speed class 4); room for the logs and updates of an appliance
+ * whose images lie beside its system. */
+const struct store_config store_defaults = {
+    .cut = CUT_NEVER, .flush = true, .write_speed = 4 << 20, .reserve = 64 << 20};
 
 static int check_one(const struct store_config *s, const char *config_path, struct err *e)
 {

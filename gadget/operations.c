@@ -191,7 +191,9 @@ const char *operation_unclean(const struct operation *op)
         unsigned facts;
         const char *reason;
     } reasons[] = { /* the worst first */
-        {FACT_NOT_DURABLE, "not_durable"}, {FACT_FORCED | FACT_STALE_HOST, "forced"}, {FACT_RACED_WITH_WRITE, "raced_with_write"},
+        {FACT_NOT_DURABLE, "not_durable"},
+        {FACT_FORCED | FACT_STALE_HOST, "forced"},
+        {FACT_RACED_WITH_WRITE, "raced_with_write"},
     };
     const struct taken_medium *t = &op->taken;
     bool written = !t->written_known || t->written > 0;

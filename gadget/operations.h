@@ -88,9 +88,9 @@ bool operation_note_phase(struct operation *op, enum op_phase phase, msec now);
 void operation_took(struct operations *o, struct operation *op, const struct taken_medium *taken);
 
 /*
- * Why the image that it took is unclean: "not_durable" (what the host wrote may not be on the storage), "forced" (the host
- * may hold writes that never came), "raced_with_write" (it wrote while the medium was taken). NULL: it is not, or it was
- * never written to, or it is none of ours. Settled once the operation is finished, and everything it took has come back.
+ * Why the image that it took is unclean: "not_durable" (what the host wrote may not be on the storage), "forced" (the
+ * host may hold writes that never came), "raced_with_write" (it wrote while the medium was taken). NULL: it is not, or
+ * it was never written to, or it is none of ours. Settled once the operation is finished and its calls have come back.
  */
 const char *operation_unclean(const struct operation *op);
 

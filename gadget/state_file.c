@@ -181,8 +181,9 @@ static void load_taken(struct daemon *d, struct operation *op, const json_t *o)
 {
     int64_t written = json_int(o, "written", -1);
     image_key key = json_is_object(o) ? images_intern(d->images, json_text(o, "store"), json_text(o, "name"), NULL) : 0;
-    operation_took(d->operations, op, &(struct taken_medium){.image = key, .readonly = json_flag(o, "readonly"),
-                                                             .written_known = written >= 0, .written = (uint64_t)MAX(written, 0)});
+    const struct taken_medium taken = {.image = key, .readonly = json_flag(o, "readonly"),
+                                       .written_known = written >= 0, .written = (uint64_t)MAX(written, 0)};
+    operation_took(d->operations, op, &taken);
 }
 
 static void load_operation(struct daemon *d, struct unit *u, const json_t *o, bool first)

@@ -155,7 +155,7 @@ static bool probe_ext(const struct place *p, struct filesystem *fs)
     fs->bytes = source_at(0, blocks, (uint64_t)1024 << shift);
     label(fs, sb + 120, 16);
     /* The journal is to be replayed; or, without one, it was not unmounted. */
-    fs->dirty = dirty_if((incompat & INCOMPAT_RECOVER) || !(le16(sb + 58) & STATE_VALID) || (le16(sb + 58) & STATE_ERRORS));
+    fs->dirty = dirty_if((incompat & INCOMPAT_RECOVER) || (le16(sb + 58) & (STATE_VALID | STATE_ERRORS)) != STATE_VALID);
     return true;
 }
 

@@ -13,7 +13,7 @@ struct filesystem {
     uint64_t bytes;                 /* as it says itself; 0: it does not */
     bool owns_first_sector;         /* so that there is no partition table in it */
     bool boots_uefi;                /* FAT with EFI/BOOT/BOOT*.EFI */
-    enum inspect_dirty dirty;       /* by the marks of FAT16, FAT32, exFAT, NTFS, ext2 to ext4 and HFS+; the state byte of FAT12 */
+    enum inspect_dirty dirty;       /* known of FAT, exFAT, NTFS, ext2 to ext4, HFS+ */
     bool has_tree;
     struct tree tree;
 };

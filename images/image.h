@@ -45,8 +45,8 @@ void image_look(int fd, const struct stat *st, bool store_readonly, struct look_
 /* What a list shows of it: what the cache knows, or else what two short reads tell. */
 void image_glance(int fd, const struct stat *st, bool store_readonly, struct look_cache *cache, struct image *ret);
 
-/* After a glance without the details. Without "drives" (an empty array stands there), and with the mark alone in "unclean":
- * the library adds the rest. NULL when out of memory. */
+/* After a glance without the details. Without "drives" (an empty array stands there), and with the mark alone in
+ * "unclean": the library adds the rest. NULL when out of memory. */
 json_t *image_json(const struct image *image, const char *store, const char *name);
 
 msec image_modified(const struct stat *st); /* real time */

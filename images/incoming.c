@@ -42,7 +42,7 @@ static int64_t there_already(const struct incoming *in)
     return fstat(in->fd, &st) < 0 ? 0 : MIN((int64_t)st.st_blocks * 512, in->length);
 }
 
-/* What may still be taken: not what was promised to others, nor what is to stay free. Negative where that is gone already. */
+/* What may still be taken: not what was promised to others, nor what is to stay free. Negative: that is gone already. */
 static int look_for_room(const struct incoming *in, int64_t *ret, struct err *e)
 {
     struct statvfs room;
@@ -60,7 +60,7 @@ int incoming_reserve(struct incoming *in, struct err *e)
 {
     int64_t left;
     if (look_for_room(in, &left, e) < 0) return -1;
-    if (in->length < 0) return left > 0 ? 0 : too_small(in, 1, left, e); /* one at least; or it is sparse, and grows later */
+    if (in->length < 0) return left > 0 ? 0 : too_small(in, 1, left, e); /* or it is sparse, and grows later */
     int64_t needed = in->length - there_already(in);
     if (needed > 0 && needed > left) return too_small(in, in->length, left, e);
     if (in->length == 0) return 0;

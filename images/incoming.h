@@ -33,8 +33,9 @@ int incoming_open(struct incoming *in, const struct fileops *ops, struct store *
  * lock. */
 void incoming_done(struct incoming *in);
 
-/* Reserves `length` bytes, where it is known, and sees that there is some room where not: no_space, also where less than the store's reserve would stay free. What is there already (`written`) counts, as does what was
- * promised to this file before (`promised`). */
+/* Reserves `length` bytes, where it is known, and sees that there is some room where not: no_space, also where less than
+ * the store's reserve would stay free. What is there already (`written`) counts, as does what was promised to this file
+ * before (`promised`). */
 int incoming_reserve(struct incoming *in, struct err *e);
 
 /* Appends at `written`; no_space as above, where the length is not known. */

@@ -6,7 +6,8 @@
 #include "base/json.h"
 #include "images/inspect.h"
 
-/* What lists show: "format", "bootable", "filesystem_dirty", "suggested_type", "suggested_reason". NULL: nothing is known yet. */
+/* What lists show: "format", "bootable", "filesystem_dirty", "suggested_type", "suggested_reason". NULL: nothing is known
+ * yet. */
 void inspect_json_summary(json_t *image, const struct inspect_summary *s, uint64_t size);
 
 /* The rest: "container", "label", "filesystem", "installer", "partitions", "warnings". */

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "base/cond.h"
 #include "base/log.h"
 #include "images/hidden.h"
 #include "images/library_state.h"
@@ -110,6 +111,23 @@ void library_set_marks(struct library *l, const struct library_marks *m)
     pthread_mutex_lock(&l->lock);
     l->marks = *m;
     pthread_mutex_unlock(&l->lock);
+}
+
+void library_set_news(struct library *l, const struct library_news *n)
+{
+    pthread_mutex_lock(&l->lock);
+    l->news = *n;
+    pthread_mutex_unlock(&l->lock);
+}
+
+bool library_wait_quiet(struct library *l, msec ms)
+{
+    msec until = clock_boot_ms() + ms;
+    pthread_mutex_lock(&l->lock);
+    for (msec now; l->receiving && (now = clock_boot_ms()) < until;) cond_wait_ms(&l->rested, &l->lock, until - now);
+    bool quiet = l->receiving == 0;
+    pthread_mutex_unlock(&l->lock);
+    return quiet;
 }
 
 static struct store *find_store(struct library *l, const char *name)

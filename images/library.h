@@ -38,6 +38,13 @@ struct library_marks {
     void (*moved)(void *owner, const char *store, const char *name, const char *to);
 };
 
+/* What the observer sees; called on its thread. The files that trayd itself publishes are among them. */
+struct library_news {
+    void *owner;
+    void (*file)(void *owner, const char *store, const char *name); /* it appeared, or was written to */
+    void (*store)(void *owner, const char *name); /* it is there, after it was not, or has changed as a whole */
+};
+
 struct library_limits {
     int64_t upload_max;  /* bytes of one image */
     msec upload_expires; /* ms that an upload which can be continued is kept after its last byte */
@@ -50,6 +57,7 @@ struct library *library_new_limited(const struct store_list *stores, const struc
                                     struct err *e);
 void library_free(struct library *l);
 void library_set_usage(struct library *l, const struct library_usage *u);
+void library_set_news(struct library *l, const struct library_news *n); /* the one before may be called once more */
 void library_set_marks(struct library *l, const struct library_marks *m);
 
 /* Called on each change with the image's JSON ({"name", "store", ..., "deleted": true} when it is gone). */
@@ -67,6 +75,9 @@ json_t *library_rescan(struct library *l, const char *store, struct err *e);
 int64_t library_upload_max(const struct library *l); /* of the limits */
 /* A store reference in its canonical form, with the default store's name. Returns 0, or -1 with *e. */
 int library_store_ref(struct library *l, const char *store, char ret[STORE_REF_MAX], struct err *e);
+
+/* Waits until nothing is being received, `ms` at most. Returns whether that is so. */
+bool library_wait_quiet(struct library *l, msec ms);
 
 /* The transfers of this library: every upload is one. Lives as long as the library. */
 struct transfers *library_transfers(struct library *l);
@@ -87,8 +98,9 @@ json_t *library_list(struct library *l, const struct library_query *q, struct er
 
 /*
  * An image as JSON: name, store, size, modified, complete, note (or null), readonly (nobody has write permission, or the
- * store is read-only), sha256 (or null), unclean (its mark with filesystem_dirty, or null), drives, suggested_type ("cdrom", "disk"), suggested_reason, etag (null while the image
- * is writable in a drive), and what an inspection found (inspect_json.h): format, bootable, container, label,
+ * store is read-only), sha256 (or null), unclean (its mark, or null), drives, filesystem_dirty, suggested_type ("cdrom",
+ * "disk"), suggested_reason, etag (null while the image is writable in a drive), and what an inspection found
+ * (inspect_json.h): format, bootable, container, label,
  * filesystem, installer, partitions, warnings. One that is being received has complete: false, "received", its
  * announced size or null, null for what is not known yet, and none of the details; one that is being replaced is shown
  * as it was.
@@ -264,10 +276,11 @@ int library_delete(struct library *l, const char *store, const char *name, const
 struct unclean;
 
 /*
- * Marks the image as unclean, in the place of an older mark, and tells the listener. e is not NULL. Within STORE_PATIENCE. 0, or -1 with *e:
- * image_missing, store_cannot (no place for it), store_detached, unavailable, ...
+ * Marks the image as unclean, in the place of an older mark, and tells the listener, within STORE_PATIENCE. Returns 0, or
+ * -1 with *e (never NULL): image_missing, store_cannot (no place for it), store_detached, unavailable, ...
  */
-int library_mark_unclean(struct library *l, const char *store, const char *name, const struct unclean *mark, struct err *e);
+int library_mark_unclean(struct library *l, const char *store, const char *name, const struct unclean *mark,
+                         struct err *e);
 
 struct library_edit {
     const char *name;     /* the new one, in the same folder; NULL: as it is */

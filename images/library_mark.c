@@ -62,11 +62,13 @@ static void mark_drop(struct store_job *job)
     free(job);
 }
 
-static int mark_in_store(struct library *l, const struct library_place *place, const struct unclean *mark, struct err *e)
+static int mark_in_store(const struct fileops *ops, const struct library_place *place, const struct unclean *mark,
+                         struct err *e)
 {
     struct mark_job *j = malloc(sizeof *j);
     if (!j) return err_set(e, ERR_UNAVAILABLE, "Out of memory");
-    *j = (struct mark_job){.job = {.run = mark_run, .drop = mark_drop}, .ops = l->ops, .config = place->store->config, .mark = *mark};
+    *j = (struct mark_job){
+        .job = {.run = mark_run, .drop = mark_drop}, .ops = ops, .config = place->store->config, .mark = *mark};
     strcpy(j->folder, place->folder);
     strcpy(j->name, place->name);
     if (store_thread_call(place->store->thread, &j->job, STORE_PATIENCE, NULL, e) < 0) return -1;
@@ -76,12 +78,13 @@ static int mark_in_store(struct library *l, const struct library_place *place, c
     return result;
 }
 
-int library_mark_unclean(struct library *l, const char *store, const char *name, const struct unclean *mark, struct err *e)
+int library_mark_unclean(struct library *l, const char *store, const char *name, const struct unclean *mark,
+                         struct err *e)
 {
     struct library_place place;
     if (library_place(l, store, name, &place, e) < 0) return -1;
     library_use_lock(l); /* so that it is not renamed or acknowledged meanwhile */
-    int result = mark_in_store(l, &place, mark, e);
+    int result = mark_in_store(l->ops, &place, mark, e);
     library_use_unlock(l);
     if (result == 0 || e->code == ERR_STORE_CANNOT) {
         cleanup_json json_t *image = library_get(l, store, name, NULL);

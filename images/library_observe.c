@@ -35,6 +35,14 @@ bool library_was_told(struct library *l, const json_t *image)
     return known;
 }
 
+static struct library_news news_of(struct library *l)
+{
+    pthread_mutex_lock(&l->lock);
+    struct library_news news = l->news;
+    pthread_mutex_unlock(&l->lock);
+    return news;
+}
+
 static void on_file(void *owner, const char *ref, const char *name, bool gone)
 {
     struct library *l = owner;
@@ -42,6 +50,8 @@ static void on_file(void *owner, const char *ref, const char *name, bool gone)
     struct err e;
     if (library_place(l, ref, name, &place, &e) < 0) return;
     cleanup_json json_t *image = gone ? NULL : library_get(l, ref, name, &e);
+    struct library_news news = news_of(l);
+    if (image && news.file) news.file(news.owner, ref, name);
     if (image)
         library_notify(l, image);
     else if (gone || e.code == ERR_NOT_FOUND)
@@ -57,6 +67,8 @@ static void on_store(void *owner, const char *name)
     void *changed_owner = l->store_changed_owner;
     pthread_mutex_unlock(&l->lock);
     cleanup_json json_t *store = library_store(l, name, &e);
+    struct library_news news = news_of(l);
+    if (store && json_flag(store, "attached") && news.store) news.store(news.owner, name);
     if (changed && store) changed(changed_owner, store);
 }
 

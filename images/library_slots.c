@@ -83,7 +83,7 @@ int library_slot_receive(struct library_slot *s, struct err *e)
 void library_slot_rest(struct library_slot *s)
 {
     pthread_mutex_lock(&s->library->lock);
-    s->library->receiving--;
+    if (--s->library->receiving == 0) pthread_cond_broadcast(&s->library->rested);
     pthread_mutex_unlock(&s->library->lock);
 }
 

@@ -44,6 +44,7 @@ struct library {
     pthread_mutex_t lock, use;
     struct library_usage usage;
     struct library_marks marks;
+    struct library_news news;
     void (*changed)(void *owner, const json_t *image);
     void *changed_owner;
     struct told told[TOLD_MAX];
@@ -57,7 +58,7 @@ struct library {
     struct library_limits limits;
 
     /* Of those that can be continued (library_partial.c): */
-    pthread_cond_t rested;    /* one is not busy any more, or the expiry has a new deadline */
+    pthread_cond_t rested;    /* one is not busy any more, nothing is received, or the expiry has a new deadline */
     pthread_t expiry;
     bool expiry_runs, ending;
 };

@@ -10,7 +10,6 @@
 #include "base/clock.h"
 #include "base/parse.h"
 
-#define ATTRIBUTE "user.trayd.sha256"
 #define VALUE_MAX 160 /* version, digest, three numbers of 20 digits */
 #define READ_BYTES (256 * 1024)
 
@@ -28,7 +27,7 @@ bool stored_digest_read(int fd, const struct stat *st, char ret_text[SHA256_TEXT
 {
     char value[VALUE_MAX], expected[VALUE_MAX], text[SHA256_TEXT_MAX];
     uint8_t bytes[SHA256_BYTES];
-    ssize_t n = fgetxattr(fd, ATTRIBUTE, value, sizeof value - 1);
+    ssize_t n = fgetxattr(fd, STORED_DIGEST_ATTRIBUTE, value, sizeof value - 1);
     if (n < 2 + SHA256_TEXT_MAX) return false;
     value[n] = '\0';
     memcpy(text, value + 2, sizeof text - 1);
@@ -46,7 +45,7 @@ int stored_digest_write(const struct fileops *ops, int fd, const char *text)
     char value[VALUE_MAX];
     if (fstat(fd, &st) < 0) return -1;
     int len = format_value(&st, text, value);
-    return ops->set_xattr(fd, ATTRIBUTE, value, (size_t)len);
+    return ops->set_xattr(fd, STORED_DIGEST_ATTRIBUTE, value, (size_t)len);
 }
 
 static int hash_file(int fd, const struct digest_progress *progress, uint8_t digest[SHA256_BYTES], struct err *e)

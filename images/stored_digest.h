@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "images/fileops.h"
 
+#define STORED_DIGEST_ATTRIBUTE "user.trayd.sha256"
 #define SHA256_BYTES 32
 #define SHA256_TEXT_MAX (2 * SHA256_BYTES + 1) /* lower-case hexadecimal */
 

@@ -28,7 +28,8 @@ int unclean_parse(const json_t *json, struct unclean *ret, struct err *e)
                                           TEXT("reason", mark.reason)};
 #undef TEXT
     if (json_read(json, members, ARRAY_LEN(members), e) < 0) return -1;
-    if (clock_parse_rfc3339(at, &mark.at) < 0 || mark.at <= 0) return err_set(e, ERR_BAD_REQUEST, "\"%s\" is no time", at);
+    if (clock_parse_rfc3339(at, &mark.at) < 0 || mark.at <= 0)
+        return err_set(e, ERR_BAD_REQUEST, "\"%s\" is no time", at);
     *ret = mark;
     return 0;
 }

@@ -1,9 +1,9 @@
 /*
  * unclean.h - the mark of an image that was taken from a host which was writing to it, kept with the image.
  *
- * It stands in the extended attribute "user.trayd.unclean", for the reasons given in stored_digest.h, as one line of JSON. It
- * stays until somebody takes it away: that a file system in the image was closed since, or checked, says that it is
- * consistent, and nothing of the files that the host had not yet written.
+ * It stands in the extended attribute "user.trayd.unclean", for the reasons given in stored_digest.h, as one line of
+ * JSON. It stays until somebody takes it away: that a file system in the image was closed since, or checked, says that
+ * it is consistent, and nothing of the files that the host had not yet written.
  */
 #pragma once
 

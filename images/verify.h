@@ -15,6 +15,12 @@ struct verify_request {
     const char *store, *name;
     const char *sha256;      /* NULL: what was remembered */
     const char *user, *peer; /* who asks */
+
+    /* In the background: at the lowest priority, paused while something is received, and given up when the file
+     * changes. Called on the job's thread when it has ended, however; not where verify_begin() failed. NULL: somebody
+     * waits for it. */
+    void (*ended)(void *owner);
+    void *owner;
 };
 
 /* Returns 0 with the transfer's id, or -1 with *e. */

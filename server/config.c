@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "gadget/config.h"
+#include "images/digests.h"
 
 #define KEY(k, kind_, ...) {.name = #k, .kind = kind_, .offset = offsetof(struct server_config, k), __VA_ARGS__}
 #define TEXT(k, ...) KEY(k, CONFIG_TEXT, .size = sizeof(((struct server_config *)0)->k), __VA_ARGS__)
@@ -25,6 +26,7 @@ static const struct config_key server_keys[] = {
     KEY(upload_max, CONFIG_SIZE, .help = "the largest image that is received; 0: whatever the store has room for"),
     KEY(upload_expires, CONFIG_DURATION, .min = 1000, .max = (msec)365 * 24 * 60 * 60 * 1000,
         .help = "how long an unfinished upload is kept after its last byte"),
+    KEY(digests, CONFIG_CHOICE, .choices = digests_mode_names, .help = "images whose SHA-256 is computed unasked"),
     {0},
 };
 
@@ -66,6 +68,7 @@ void server_config_defaults(struct server_config *c)
         .database = "/var/lib/trayd/trayd.db",
         .user = "trayd",
         .log_level = LOG_LEVEL_INFO,
+        .digests = DIGESTS_NEW,
         .stores.items[0] = store_defaults,
         .header_timeout = 20000,
         .body_timeout = 30000,

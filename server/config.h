@@ -25,6 +25,7 @@ struct server_config {
     msec header_timeout, body_timeout;
     uint64_t upload_max;           /* bytes of one image; 0: any */
     msec upload_expires;
+    int digests;                   /* enum digests_mode */
     int listen_line, hosts_line, database_line;
     struct store_list stores;
     struct fetch_config fetch;

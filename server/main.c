@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "images/digests.h"
 #include "images/helper.h"
 #include "server/config.h"
 #include "server/directories.h"
@@ -40,6 +41,7 @@ struct service {
     struct library *library;
     struct jobs *jobs;
     struct downloads *downloads;
+    struct digests *digests;
     struct api *api;
     struct http_server *http;
 };
@@ -158,6 +160,9 @@ static int start_service(struct service *s, struct err *e)
     if (!s->downloads) return err_set(e, ERR_UNAVAILABLE, "Out of memory");
     api_set_makers(s->api, &(struct api_makers){s->jobs, s->downloads, &s->config.fetch});
     downloads_resume(s->downloads);
+    if (s->config.digests != DIGESTS_NEVER &&
+        !(s->digests = digests_new(s->library, s->jobs, (enum digests_mode)s->config.digests, e)))
+        return -1;
     struct http_config http = {
         .origin = {.port = address_port(&s->address), .hosts_len = s->config.hosts_count},
         .header_timeout = s->config.header_timeout,
@@ -185,8 +190,9 @@ static void stop_service(struct service *s)
     jobs_stop(s->jobs);
     http_server_free(s->http);
     downloads_free(s->downloads);
-    jobs_free(s->jobs);
     api_free(s->api);
+    digests_free(s->digests); /* nobody has news for it any more */
+    jobs_free(s->jobs);
     library_free(s->library);
     store_db_close(s->db);
     if (s->listen_fd >= 0) close(s->listen_fd);

@@ -59,8 +59,6 @@ export function fit(image, drive, drives) {
             + 'hybrid ISO images boot from there as well.');
     const writer = drives.find(other => other !== drive && isOf(image, other.medium) && !other.medium.readonly);
     if (writer) return no(`It is in ${writer.name}, where the host may write to it.`);
-    if (image.unclean && drive.type === 'disk')
-        return hint('It was not taken from its last host in peace, and may be damaged. Have this host check it.');
     if (image.suggested_type === 'disk' && drive.type === 'cdrom')
         return hint(`This looks like a disk image. In a ${kind('cdrom')} the host will hardly find anything on it.`);
     if (image.suggested_type === 'cdrom' && drive.type === 'disk')

@@ -47,7 +47,8 @@ function createRow(first, use) {
     const facts = el('span', { class: 'facts' });
     const note = el('p', { class: 'image-note' });
     const uncleanWords = el('span', {});
-    const seenTo = el('button', { type: 'button', class: 'quiet', onclick: () => use.acknowledge(image) }, 'I have seen to it');
+    const seenTo = el('button', { type: 'button', class: 'quiet', onclick: () => use.acknowledge(image) },
+        'I have seen to it');
     const unclean = el('p', { class: 'note', 'data-tone': 'warn' }, uncleanWords, ' ', seenTo);
     const used = el('span', { class: 'used' });
     const progress = el('progress', { 'aria-label': 'Received' });
@@ -58,7 +59,8 @@ function createRow(first, use) {
     const remove = el('button', { type: 'button', class: 'quiet', onclick: () => { if (!isOff(remove)) use.remove(image); } }, 'Delete…');
     const buttons = el('div', { class: 'buttons' }, insert, edit, download, remove);
     const node = el('li', { class: 'image', 'data-image': first.name },
-        el('div', { class: 'image-words' }, el('span', {}, name, ' ', used), facts, unclean, note, progress, digest.node), buttons);
+        el('div', { class: 'image-words' }, el('span', {}, name, ' ', used), facts, unclean, note, progress, digest.node),
+        buttons);
     return {
         node,
         update(newer) {

@@ -3,7 +3,7 @@
 import * as api from './api.js';
 import { now } from './clock.js';
 import { el, keyedList, newId, sentences, setAttribute, setText, show } from './dom.js';
-import { fit, imageFacts, readonlyDefault } from './image_words.js';
+import { fit, imageFacts, readonlyDefault, uncleanText } from './image_words.js';
 import { keyOf } from './images.js';
 import { kind, quoted, visible } from './words.js';
 
@@ -83,6 +83,7 @@ export function createInsertDialog(use) {
             + 'for a moment, so that the host notices.');
         if (d.stale_host && !isReadonly) list.push({ tone: 'warn', text: 'The host may still hold data for the medium before, '
             + 'and could write it into this one. Read-only is safe.' });
+        if (image?.unclean) list.push({ tone: 'warn', text: uncleanText(image, now()) });
         return list;
     }
 

@@ -59,7 +59,8 @@ function showStores() {
     storeSelect.replaceChildren(...writable.map(store => el('option', { value: store.name }, store.name)));
     if (writable.some(store => store.name === chosen)) storeSelect.value = chosen;
     show(storeSelect.closest('label'), writable.length > 1);
-    setText(room, stores.map(store => (store.attached ? `${store.name}: ${bytes(store.free)} free of ${bytes(store.size)}`
+    const left = store => bytes(Math.max(store.free - store.reserve, 0)); // of what can be received
+    setText(room, stores.map(store => (store.attached ? `${store.name}: ${left(store)} free of ${bytes(store.size)}`
         : `${store.name}: not attached`)).join(' · '));
 }
 

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "server/directories.h"
 #include "server/store_audit.h"
+#include "server/store_marks.h"
 #include "server/store_operations.h"
 #include "server/store_schema.h"
 
@@ -166,6 +167,64 @@ static void lists_newest_first(void **state)
     assert_string_equal(joined, "");
     assert_null(h.list(h.owner, NULL, NULL, 2, "unknown", &e));
     assert_int_equal(e.code, ERR_BAD_REQUEST);
+    store_db_close(db);
+}
+
+static json_t *a_mark(const char *by)
+{
+    return json_pack("{s:s, s:s}", "by", by, "reason", "forced");
+}
+
+static void assert_waiting(const struct api_marks *m, const char *expected)
+{
+    char joined[256] = "";
+    size_t i;
+    json_t *item, *list = m->waiting(m->owner);
+    assert_non_null(list);
+    json_array_foreach(list, i, item)
+        snprintf(joined + strlen(joined), sizeof joined - strlen(joined), "%s:%s/%s by %s;", json_text(item, "operation"),
+                 json_text(item, "store"), json_text(item, "image"), json_text(json_object_get(item, "mark"), "by"));
+    assert_string_equal(joined, expected);
+    json_decref(list);
+}
+
+static void a_mark_is_taken_once(void **state)
+{
+    struct store_db *db = open_db(*state);
+    struct api_marks m = store_marks(db);
+    json_t *ann = a_mark("ann"), *bob = a_mark("b\"ob");
+    assert_int_equal(m.add(m.owner, "1", "main", "a.img", ann), 1);
+    assert_int_equal(m.add(m.owner, "2", "main/sub", "b ü.img", bob), 1);
+    assert_int_equal(m.add(m.owner, "1", "main", "a.img", bob), 0);
+    store_db_close(db);
+    db = open_db(*state);
+    m = store_marks(db);
+    assert_waiting(&m, "1:main/a.img by ann;2:main/sub/b ü.img by b\"ob;");
+    m.rename(m.owner, "1", "c.img");
+    m.settle(m.owner, "2");
+    assert_waiting(&m, "1:main/c.img by ann;");
+    m.settle(m.owner, "1");
+    m.settle(m.owner, "nothing");
+    assert_waiting(&m, "");
+    assert_int_equal(m.add(m.owner, "1", "main", "a.img", ann), 0); /* known for good */
+    json_decref(ann);
+    json_decref(bob);
+    store_db_close(db);
+}
+
+static void marks_are_bounded(void **state)
+{
+    struct store_db *db = open_db(*state);
+    struct api_marks m = store_marks(db);
+    json_t *mark = a_mark("ann");
+    char id[16];
+    for (int i = 0; i < MARKS_KEPT + 2 * MARKS_TRIM_EVERY; i++) {
+        snprintf(id, sizeof id, "%d", i);
+        assert_int_equal(m.add(m.owner, id, "main", "a.img", mark), 1);
+    }
+    json_decref(mark);
+    int64_t kept = query(db, "SELECT count(*) FROM marks");
+    assert_in_range(kept, MARKS_KEPT, MARKS_KEPT + MARKS_TRIM_EVERY);
     store_db_close(db);
 }
 
@@ -374,6 +433,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(writes_nothing_when_nothing_changes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_audit_log_is_kept_and_paged, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_audit_log_is_bounded, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_mark_is_taken_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(marks_are_bounded, set_up, tear_down),
         cmocka_unit_test_setup_teardown(is_bounded, set_up, tear_down),
         cmocka_unit_test_setup_teardown(moves_a_damaged_one_aside, set_up, tear_down),
         cmocka_unit_test_setup_teardown(notices_damage_inside, set_up, tear_down),

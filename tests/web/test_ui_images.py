@@ -252,7 +252,8 @@ def test_an_unclean_image(page):
     row = page.find(".image", "Unclean since")
     assert "taken by force" in row.text and "have a host check" in row.text.lower()
     page.press("button", "Insert…", within=row)
-    page.find("dialog[open] .choice", "may be damaged")
+    dialog = page.find("dialog[open]", "Unclean since")
+    assert page.run("return arguments[0].querySelector('select').value", dialog) == "usb0"
     page.press("dialog[open] button", "Cancel")
     page.press("button", "I have seen to it", within=row)
     page.gone(".image", "Unclean since")

@@ -1,5 +1,5 @@
-# A host is robbed of a FAT that it has mounted and is writing to: the image is marked, its dirty bit shown; a check in the
-# host makes it consistent, and a person takes the mark away. The same in a store that has no place for marks.
+# A host is robbed of a FAT that it has mounted and is writing to: the image is marked, its dirty bit shown; a check in
+# the host makes it consistent, and a person takes the mark away. The same in a store that has no place for marks.
 # run: --no-trayd
 # shellcheck shell=sh
 # shellcheck source-path=SCRIPTDIR source=../guest/trayd-api.sh
