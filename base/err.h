@@ -98,6 +98,10 @@
       "Upload it again; compare the file with its source.")                                                       \
     X(ERR_ARCHIVE_UNUSABLE,         "archive_unusable",           422, "The archive cannot be unpacked",           \
       "Unpack it elsewhere and upload the image, or store it as it is with unpack=false.")                        \
+    X(ERR_FILES_UNKNOWN,            "files_unknown",              422, "The files inside cannot be listed",        \
+      "Insert the image, and look at it on the host.")                                                            \
+    X(ERR_FILES_UNUSABLE,           "files_unusable",             422, "These files cannot become a disc",        \
+      "Rename or leave out what the detail names, or make another kind of disc.")                                 \
     X(ERR_MEDIUM_IN_USE,            "medium_in_use",              423, "The host is using the medium",            \
       "Unmount it on the host and ask again, wait longer with patience=, or use mode=forced.")                    \
     X(ERR_UPLOAD_BUSY,              "upload_busy",                423, "The upload is being received already",    \

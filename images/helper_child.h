@@ -11,8 +11,8 @@
 
 typedef int helper_role(const json_t *order, struct err *e);
 
-/* fetch_curl.c, unpack_child.c */
-extern helper_role fetch_run, unpack_run;
+/* fetch_curl.c, unpack_child.c, make_child.c, list_child.c */
+extern helper_role fetch_run, unpack_run, make_run, list_run;
 
 /* The one order; NULL with *e. */
 json_t *child_order(struct err *e);
