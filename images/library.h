@@ -135,6 +135,7 @@ struct library_upload_request {
     struct library_interrupt interrupt; /* run NULL: there is nothing to end */
     enum transfer_kind kind;            /* how it is shown: by default an upload, */
     const char *method, *source;        /* "put", from nowhere else (a URL without credentials) */
+    const char *work;                   /* of one that can be continued: what is sent is no image yet (convert.h); or NULL */
 };
 
 /* Decides everything that can be decided before the first byte: names, existence, use, space (reserved with
@@ -194,7 +195,8 @@ int library_upload_filled(struct library_upload *u, struct err *e);
 struct library_partial_status {
     char id[TRANSFER_ID_MAX];
     int64_t offset, length;
-    bool finished;             /* the image is there; otherwise the last byte is missing at least */
+    bool finished;             /* the image is there; otherwise the last byte is missing at least, */
+    bool packed;               /* or all bytes are here and safe, and the image is still to be made of them (convert.h) */
     msec expires;              /* real time; 0 where it is finished */
     char note[4096 + 1];       /* RECORD_NOTE_MAX: as it was given */
 };
@@ -255,6 +257,34 @@ int library_piece_end(struct library_piece *piece, bool good, struct library_par
 
 /* Its client is gone, or a write failed. What came is kept, unless it was held. */
 void library_piece_abort(struct library_piece *piece);
+
+/* ---- an image out of what was received in pieces (convert.h does it) ---- */
+
+/*
+ * Of an upload that is `packed`: its bytes, and an image beside it that takes its name at the end. Nothing is lost until
+ * then: after a kill -9 it is simply begun again. Whoever asks for the upload meanwhile hears that it is packed.
+ */
+struct library_conversion;
+
+/* -1 with *e in the end: upload_busy, not_found, ... */
+struct library_conversion *library_conversion_begin(struct library *l, const char *id,
+                                                    const struct library_interrupt *interrupt, struct err *e);
+int library_conversion_fd(const struct library_conversion *c);           /* read-only, at 0, the conversion's */
+const char *library_conversion_work(const struct library_conversion *c);
+const char *library_conversion_name(const struct library_conversion *c);
+msec library_conversion_started(const struct library_conversion *c);     /* real time; the same after a restart */
+int library_conversion_check(const struct library_conversion *c, struct err *e); /* -1 with *e: enough */
+int library_conversion_expect(struct library_conversion *c, int64_t length, struct err *e); /* no_space, too_large */
+int library_conversion_write(struct library_conversion *c, const void *data, size_t len, struct err *e);
+void library_conversion_progress(struct library_conversion *c, int64_t bytes); /* of what is expected, or of what is packed */
+
+/* The image is complete. *more (taken, may be NULL): members for its JSON. Returns 0, or -1 with *e; it is gone in any case,
+ * and after a failure so is the upload. */
+int library_conversion_finish(struct library_conversion *c, json_t *more, struct err *e);
+
+/* Nothing will come of it, and the upload goes too; but where the service stops, the store has gone or somebody else wants
+ * the upload, it rests. */
+void library_conversion_fail(struct library_conversion *c, const struct err *why);
 
 /* Looks for uploads in stores that were not there before. */
 void library_partial_find(struct library *l);

@@ -108,7 +108,7 @@ void partial_rest(struct library_partial *p)
     pthread_mutex_lock(&l->lock);
     bool cancelled = p->slot.cancelled;
     if (!cancelled) {
-        p->busy = p->interrupted = false;
+        p->busy = p->interrupted = p->converting = false;
         p->slot.interrupt = (struct library_interrupt){0};
         partial_expiry_wake(l);
         pthread_cond_broadcast(&l->rested);
@@ -117,6 +117,17 @@ void partial_rest(struct library_partial *p)
     if (!cancelled) return;
     err_set(&why, ERR_CANCELLED, "The upload of \"%s\" was cancelled", p->slot.place.name);
     partial_drop(p, &why, NULL);
+}
+
+void partial_pause(struct library_partial *p, int64_t offset, const struct err *why)
+{
+    struct library *l = p->slot.library;
+    pthread_mutex_lock(&l->lock);
+    p->deadline = clock_boot_ms() + l->limits.upload_expires;
+    pthread_mutex_unlock(&l->lock);
+    library_slot_progress(&p->slot, offset);
+    transfer_expires(p->slot.transfer, partial_expires(p));
+    transfer_pause(p->slot.transfer, why);
 }
 
 /* ---- its end ---- */

@@ -17,6 +17,7 @@ struct library_partial {
     struct library_slot slot;   /* first */
     char id[HIDDEN_ID_MAX];     /* constant */
     bool busy, interrupted;     /* under the library's lock; the rest belongs to who made it busy */
+    bool converting;            /* likewise; busy with that */
     msec deadline;              /* boot time, when it expires; changed under the lock */
     int64_t promised;           /* of the store's, while it rests */
     struct follow *follow;
@@ -50,6 +51,9 @@ int partial_show(struct library_partial *p, const struct record *r, struct err *
 
 /* When it will expire, in real time. */
 msec partial_expires(const struct library_partial *p);
+
+/* It rests from now on, with `offset` bytes kept: its clock begins anew. `why` may be NULL. partial_rest() comes after. */
+void partial_pause(struct library_partial *p, int64_t offset, const struct err *why);
 
 /* Wakes the thread that throws old ones away, starting it with the first. The lock is held. */
 void partial_expiry_wake(struct library *l);

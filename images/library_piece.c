@@ -29,6 +29,7 @@ static int fill_record(struct record *r, const struct library_slot *s, const str
     snprintf(r->method, sizeof r->method, "%s", method);
     snprintf(r->user, sizeof r->user, "%s", rq->user ? rq->user : "");
     snprintf(r->peer, sizeof r->peer, "%s", rq->peer ? rq->peer : "");
+    snprintf(r->work, sizeof r->work, "%s", rq->work ? rq->work : "");
     snprintf(r->note, sizeof r->note, "%s", note);
     return 0;
 }
@@ -41,17 +42,6 @@ static void fill_status(const struct library_partial *p, int64_t offset, const c
     snprintf(ret->note, sizeof ret->note, "%s", note);
 }
 
-/* It rests from now on: its clock begins anew. */
-static void rest(struct library_partial *p, int64_t offset)
-{
-    struct library *l = p->slot.library;
-    pthread_mutex_lock(&l->lock);
-    p->deadline = clock_boot_ms() + l->limits.upload_expires;
-    pthread_mutex_unlock(&l->lock);
-    library_slot_progress(&p->slot, offset);
-    transfer_expires(p->slot.transfer, partial_expires(p));
-    transfer_pause(p->slot.transfer, NULL);
-}
 
 static int create_files(struct library_partial *p, const struct record *r, const struct store_entry *in,
                         struct err *e)
@@ -63,6 +53,15 @@ static int create_files(struct library_partial *p, const struct record *r, const
     if (partial_show(p, r, e) == 0) return 0;
     partial_remove(p->slot.library->ops, in->root_fd, p->id, NULL);
     return -1;
+}
+
+/* What is packed and what comes out of it are there at the same time, and the one is hardly ever smaller than the other. */
+static int check_room_for_both(const struct library_partial *p, const struct store_entry *in, struct err *e)
+{
+    int64_t left = (int64_t)in->free - atomic_load(&p->slot.place.store->promised);
+    if (p->slot.length <= left / 2) return 0;
+    return err_set(e, ERR_NO_SPACE, "What is sent and the image made of it need twice %lld bytes; the store has %lld left",
+                   (long long)p->slot.length, (long long)MAX(left, 0));
 }
 
 static int create(struct library_partial *p, const struct library_upload_request *rq, const char *method,
@@ -78,7 +77,7 @@ static int create(struct library_partial *p, const struct library_upload_request
     if (library_slot_decide(&p->slot, rq, &in, &exists, e) < 0)
         return exists ? err_set(e, ERR_EXISTS, "\"%s\" is there already, with this very content", p->slot.place.name)
                       : -1;
-    if (fill_record(r, &p->slot, rq, method, note, e) < 0) return -1;
+    if (fill_record(r, &p->slot, rq, method, note, e) < 0 || (rq->work && check_room_for_both(p, &in, e) < 0)) return -1;
     return create_files(p, r, &in, e);
 }
 
@@ -118,7 +117,7 @@ int library_partial_create(struct library *l, const struct library_upload_reques
         partial_end(p, NULL, NULL);
         return -1;
     }
-    rest(p, 0);
+    partial_pause(p, 0, NULL);
     fill_status(p, 0, note, ret);
     partial_rest(p);
     return 0;
@@ -162,7 +161,7 @@ int library_partial_from(struct library_upload *u, int64_t length, const char *n
     library_slot_move(library_upload_slot(u), &p->slot);
     library_upload_leave(u);
     transfer_size(p->slot.transfer, length);
-    rest(p, 0);
+    partial_pause(p, 0, NULL);
     partial_rest(p);
     return 0;
 }
@@ -238,10 +237,26 @@ static int lost(struct library_partial *p, struct library_partial_status *ret, s
     return -1;
 }
 
+/* While its image is made nobody may interrupt it, and nobody needs to. */
+static bool conversion_status(struct library *l, const char *id, struct library_partial_status *ret)
+{
+    bool found = false;
+    pthread_mutex_lock(&l->lock);
+    for (const struct library_slot *s = l->slots; s && !found; s = s->next) {
+        const struct library_partial *p = (const struct library_partial *)s;
+        found = s->partial && p->converting && strcmp(p->id, id) == 0;
+        if (found) fill_status(p, p->slot.length, "", ret);
+    }
+    pthread_mutex_unlock(&l->lock);
+    ret->packed = found;
+    return found;
+}
+
 int library_partial_status(struct library *l, const char *id, struct library_partial_status *ret, struct err *e)
 {
     struct err why;
     *ret = (struct library_partial_status){0};
+    if (conversion_status(l, id, ret)) return 0;
     struct library_partial *p = acquire(l, id, true, &why);
     if (!p && why.code == ERR_NOT_FOUND && hidden_id_check(id)) return find_finished(l, id, ret, e) < 0 ? -1 : 0;
     if (!p) {
@@ -256,7 +271,10 @@ int library_partial_status(struct library *l, const char *id, struct library_par
     else if (store_enter(p->slot.place.store, "", &in, e) == 0)
         state = partial_look(l->ops, in.root_fd, id, look, e);
     if (state == PARTIAL_NONE || state == PARTIAL_FINISHED) return lost(p, ret, e);
-    if (state == PARTIAL_WAITING) fill_status(p, look->mark.offset, look->record.note, ret);
+    if (state == PARTIAL_WAITING) {
+        fill_status(p, look->mark.offset, look->record.note, ret);
+        ret->packed = look->record.work[0] && look->mark.offset == look->record.size;
+    }
     partial_rest(p);
     return state < 0 ? -1 : 0;
 }
@@ -297,7 +315,7 @@ static void piece_rest(struct library_piece *piece)
     p->promised = partial_close(&piece->file);
     store_leave(&piece->in);
     library_slot_rest(&p->slot);
-    rest(p, kept);
+    partial_pause(p, kept, NULL);
     partial_rest(p);
     free(piece);
 }
@@ -433,6 +451,8 @@ static int complete(struct library_piece *piece, json_t **ret_image, struct err 
     struct library_partial *p = piece->partial;
     struct err why = {0};
     if (partial_keep(&piece->file, e) < 0) return -1;
+    if (piece->file.record.work[0])
+        return partial_seal(&piece->file, e) < 0 || partial_arrived(&piece->file, e) < 0 ? -1 : 0;
     if (partial_seal(&piece->file, &why) < 0 || library_slot_publish(&p->slot, publish, piece, &why) < 0) {
         if (e) *e = why;
         return -1;
@@ -485,6 +505,7 @@ int library_piece_end(struct library_piece *piece, bool good, struct library_par
     bool published = !piece->file.file.name[0]; /* or perhaps so, where the store did not answer */
     fill_status(p, *ret_image ? p->slot.length : partial_kept(&piece->file), piece->file.record.note, ret);
     ret->finished = *ret_image != NULL;
+    ret->packed = result == 0 && piece->file.record.work[0] && partial_kept(&piece->file) == piece->file.record.size;
     if (result < 0) {
         if (e) *e = why;
         if (!published) partial_forget(&piece->file);

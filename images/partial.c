@@ -148,6 +148,7 @@ static int open_data(struct partial *p, struct err *e)
     p->mark.offset = MIN(p->mark.offset, (int64_t)st.st_size);
     file->length = p->record.size;
     file->written = file->flushed = p->mark.offset;
+    if (file->written == file->length) return 0; /* all is here, and has a digest that a change of its time would spoil */
     return settle_reserved(p, &st, e) < 0 ? -1 : incoming_reserve(file, e);
 }
 
@@ -224,6 +225,18 @@ int partial_seal(struct partial *p, struct err *e)
     if (wanted[0] && strcasecmp(wanted, p->sha256) != 0)
         return err_set(e, ERR_DIGEST_MISMATCH, "The content has the SHA-256 %s, not %s", p->sha256, wanted);
     return incoming_settle(&p->file, p->sha256, e);
+}
+
+int partial_arrived(struct partial *p, struct err *e)
+{
+    return write_mark(p, p->record.size) < 0 ? incoming_error(e) : 0;
+}
+
+int partial_spend(struct partial *p, struct err *e)
+{
+    if (p->file.ops->unlink(p->file.hidden_fd, p->file.name) < 0 && errno != ENOENT) return incoming_error(e);
+    p->file.ops->sync(p->file.hidden_fd); /* should it come back, the same image is made again */
+    return 0;
 }
 
 int partial_publish(struct partial *p, bool *ret_unknown, struct err *e)

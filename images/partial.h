@@ -11,7 +11,7 @@
  * any moment loses nothing that was acknowledged, and an upload that breaks off otherwise loses no more than
  * PARTIAL_KEEP_STEP.
  *
- * The mark says the full size only when the image has its name. Until then the client has at least one byte left to send,
+ * The mark says the full size only when the image has its name, or where all is here that an image will be made of. Until then the client has at least one byte left to send,
  * and with it finishes what a crash prevented.
  *
  * The digest comes from follow.h. One thread at a time.
@@ -75,6 +75,12 @@ void partial_forget(struct partial *p);
 
 /* All bytes are here: compares the digest with the record's (digest_mismatch), and syncs. */
 int partial_seal(struct partial *p, struct err *e);
+
+/* Instead of being published: all of it is on the disk, and will be made into something else. The mark says so. */
+int partial_arrived(struct partial *p, struct err *e);
+
+/* That was done, under another name: the bytes go, and the record says that it is finished. */
+int partial_spend(struct partial *p, struct err *e);
 int partial_publish(struct partial *p, bool *ret_unknown, struct err *e);
 
 /* The directories are synced, and the record says that it is finished. */

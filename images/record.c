@@ -25,6 +25,7 @@ char *record_format(const struct record *r)
     json_put_text(json, "method", r->method);
     json_put_text(json, "user", r->user);
     json_put_text(json, "peer", r->peer);
+    if (r->work[0]) json_put_text(json, "work", r->work);
     json_put_text(json, "note", r->note);
     return json_write(json, false);
 }
@@ -59,6 +60,7 @@ int record_parse(const char *text, size_t len, struct record *ret, struct err *e
         {.name = "method", .kind = JSON_TEXT, .ret = r.method, .size = sizeof r.method},
         {.name = "user", .kind = JSON_TEXT, .ret = r.user, .size = sizeof r.user},
         {.name = "peer", .kind = JSON_TEXT, .ret = r.peer, .size = sizeof r.peer},
+        {.name = "work", .kind = JSON_TEXT, .ret = r.work, .size = sizeof r.work},
         {.name = "note", .kind = JSON_TEXT, .ret = r.note, .size = sizeof r.note},
     };
     cleanup_json json_t *json = json_parse_object(text, len, RECORD_TEXT_MAX, e);

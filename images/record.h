@@ -29,6 +29,7 @@ struct record {
     msec started;                  /* real time */
     uint64_t inode;                /* of the data, by which a finished image is known again */
     char method[RECORD_WORD_MAX], user[RECORD_WORD_MAX], peer[RECORD_WORD_MAX];
+    char work[RECORD_WORD_MAX];     /* to be done when all is here, before it is an image (convert.h); "": none */
     char note[RECORD_NOTE_MAX + 1]; /* of whoever made it: not looked at here */
 };
 

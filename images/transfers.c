@@ -281,6 +281,13 @@ static void set_reason(struct transfer *x, const struct err *e)
     x->code = e ? e->code : ERR_NONE;
 }
 
+void transfer_becomes(struct transfer *x, enum transfer_kind kind)
+{
+    lock_to_tell(x->registry);
+    x->kind = kind;
+    unlock_and_tell(x->registry, x);
+}
+
 void transfer_pause(struct transfer *x, const struct err *why)
 {
     lock_to_tell(x->registry);

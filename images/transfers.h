@@ -79,6 +79,7 @@ void transfer_name(struct transfer *x, const char *name);   /* likewise; a downl
 void transfer_source(struct transfer *x, const char *source); /* after a restart */
 void transfer_pause(struct transfer *x, const struct err *why); /* why may be NULL; shown as code and detail */
 void transfer_resume(struct transfer *x);
+void transfer_becomes(struct transfer *x, enum transfer_kind kind); /* all is here, and something else is made of it */
 void transfer_expires(struct transfer *x, msec real);       /* when a paused one will be thrown away; 0: never */
 
 /* Was it cancelled? 0, or -1 with *e (cancelled). One atomic load. */
