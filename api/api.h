@@ -11,6 +11,7 @@
 #include "api/http.h"
 #include "api/unclean.h"
 #include "gadget/client.h"
+#include "images/convert.h"
 #include "images/downloads.h"
 #include "images/library.h"
 
@@ -29,6 +30,7 @@ struct api_makers {
     struct jobs *jobs;
     struct downloads *downloads;
     const struct fetch_config *fetch; /* limits of what is unpacked */
+    const struct converter *converter;
 };
 
 struct api {

@@ -32,8 +32,8 @@ extern api_opener api_create_upload, api_continue_upload;
 /* transfers.c */
 extern api_handler api_list_transfers, api_get_transfer, api_cancel_transfer;
 
-/* image_create.c, image_verify.c */
-extern api_handler api_create_image, api_verify_image;
+/* image_create.c, image_verify.c, image_files.c */
+extern api_handler api_create_image, api_verify_image, api_list_image_files;
 
 /* stores.c */
 extern api_handler api_list_stores, api_get_store, api_rescan_store;

@@ -3,6 +3,8 @@
  *
  *   from url     fetched (images/downloads.h): a transfer, for which the request waits as Prefer says
  *   from blank   empty, or with an empty file system (images/blank.h): done at once
+ *
+ * Files do not fit into JSON: a disc of files is made by PUT or by a tus upload (image_make.c, uploads.c).
  */
 #include <string.h>
 
@@ -13,13 +15,6 @@
 #include "images/blank.h"
 #include "images/fetch_url.h"
 #include "images/stored_digest.h"
-
-static void answer_done(const struct api *a, const json_t *transfer, struct api_response *rs)
-{
-    json_t *image = json_object_get(transfer, "result");
-    images_add_location(a, image, rs);
-    api_json(rs, 201, json_incref(image));
-}
 
 /* ---- from a URL ---- */
 
@@ -70,7 +65,7 @@ static void from_url(struct api *a, const struct api_request *rq, const json_t *
     else if (result == 1)
         api_json(rs, 200, image);
     else
-        transfer_work_answer(a, rq, id, answer_done, rs);
+        transfer_work_answer(a, rq, id, transfer_work_image, rs);
 }
 
 /* ---- blank ---- */
@@ -121,6 +116,9 @@ void api_create_image(struct api *a, const struct api_request *rq, struct api_re
             kinds[i].make(a, rq, body, rs);
             return;
         }
-    if (body) err_set(&e, ERR_BAD_REQUEST, "\"from\" must be \"url\" or \"blank\", not \"%.40s\"", from);
+    if (body && strcmp(from, "files") == 0)
+        err_set(&e, ERR_BAD_REQUEST, "Files come as a ZIP archive: PUT it to /api/v1/images/NAME?make=iso9660 or make=fat32");
+    else if (body)
+        err_set(&e, ERR_BAD_REQUEST, "\"from\" must be \"url\" or \"blank\", not \"%.40s\"", from);
     api_problem(rs, &e);
 }

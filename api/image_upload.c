@@ -9,6 +9,7 @@
 #include "api/conditions.h"
 #include "api/digest.h"
 #include "api/handlers.h"
+#include "api/image_make.h"
 #include "api/images.h"
 #include "api/query.h"
 #include "images/unpack_name.h"
@@ -136,8 +137,8 @@ static int read_unpack(const struct api_request *rq, char name[NAME_BYTES_MAX + 
     return 0;
 }
 
-static int read_request(struct api *a, const struct api_request *rq, struct library_upload_request *up,
-                        const char *name, char hex[SHA256_HEX_SIZE], char etag[ETAG_MAX], struct err *e)
+int image_upload_request(struct api *a, const struct api_request *rq, struct library_upload_request *up,
+                         const char *name, char hex[SHA256_HEX_SIZE], char etag[ETAG_MAX], struct err *e)
 {
     struct etag_list list;
     const char *if_none_match = rq->header(rq, "If-None-Match");
@@ -174,11 +175,12 @@ static void begin_unpacking(struct image_sink *sink, struct library_upload_reque
 /* PUT /api/v1/images/{image} */
 struct api_sink *api_put_image(struct api *a, const struct api_request *rq, struct api_response *rs)
 {
+    if (image_make_wanted(rq)) return image_make_open(a, rq, rs);
     struct err e = {0};
     struct library_upload_request up = {0};
     char hex[SHA256_HEX_SIZE], etag[ETAG_MAX], name[NAME_BYTES_MAX + 1];
     bool exists = false, unpack = false;
-    if (read_unpack(rq, name, &unpack, &e) < 0 || read_request(a, rq, &up, name, hex, etag, &e) < 0) {
+    if (read_unpack(rq, name, &unpack, &e) < 0 || image_upload_request(a, rq, &up, name, hex, etag, &e) < 0) {
         api_problem(rs, &e);
         return NULL;
     }

@@ -8,7 +8,16 @@
 #pragma once
 
 #include "api/api.h"
+#include "api/prefer.h"
 
 void transfer_work_answer(struct api *a, const struct api_request *rq, const char *id,
                           void (*done)(const struct api *a, const json_t *transfer, struct api_response *rs),
                           struct api_response *rs);
+
+/* The same where the request's header is not there any more. */
+void transfer_work_wait(struct api *a, const struct prefer *prefer, const char *id,
+                        void (*done)(const struct api *a, const json_t *transfer, struct api_response *rs),
+                        struct api_response *rs);
+
+/* Of those that make an image: 201, and where it is. */
+void transfer_work_image(const struct api *a, const json_t *transfer, struct api_response *rs);

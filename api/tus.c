@@ -80,13 +80,22 @@ static int read_text(const struct pair *pair, char *ret, size_t size, struct err
 
 static int read_pair(const struct pair *pair, struct tus_metadata *ret, bool *named, struct err *e)
 {
+    const struct {
+        const char *key;
+        char *ret;
+        size_t size;
+    } texts[] = {
+        {"store", ret->store, sizeof ret->store},    {"sha256", ret->sha256, sizeof ret->sha256},
+        {"unpack", ret->unpack, sizeof ret->unpack}, {"make", ret->make, sizeof ret->make},
+        {"label", ret->label, sizeof ret->label},
+    };
     if (has_key(pair, "name")) {
         *named = true;
         return read_text(pair, ret->name, sizeof ret->name, e);
     }
     if (has_key(pair, "filename")) return *named ? 0 : read_text(pair, ret->name, sizeof ret->name, e);
-    if (has_key(pair, "store")) return read_text(pair, ret->store, sizeof ret->store, e);
-    if (has_key(pair, "sha256")) return read_text(pair, ret->sha256, sizeof ret->sha256, e);
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        if (has_key(pair, texts[i].key)) return read_text(pair, texts[i].ret, texts[i].size, e);
     if (parse_base64(pair->value, pair->value_len, NULL, SIZE_MAX) >= 0) return 0;
     return err_set(e, ERR_BAD_REQUEST, "The value of \"%.*s\" in Upload-Metadata is no base64",
                    (int)MIN(pair->key_len, SHOWN), pair->key);

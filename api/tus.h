@@ -7,6 +7,7 @@
 
 #include "api/digest.h"
 #include "base/parse.h"
+#include "images/make.h"
 #include "images/name.h"
 
 #define TUS_VERSION "1.0.0"
@@ -36,6 +37,8 @@ struct tus_metadata {
     char name[NAME_BYTES_MAX + 1]; /* of the key "name", or else "filename" */
     char store[STORE_REF_MAX];
     char sha256[SHA256_HEX_SIZE];
+    char unpack[6]; /* "true", "false" */
+    char make[16], label[MAKE_LABEL_MAX + 1]; /* make.h */
 };
 
 /* "key BASE64,key2 BASE64,key3": all of it must be well-formed, each key once. value: NULL where there is none. */

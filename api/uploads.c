@@ -3,6 +3,9 @@
  *
  * What is acknowledged, in the answer to a piece as in that to HEAD, is on the disk. A connection that breaks loses what
  * had not reached us; HEAD tells where to go on.
+ *
+ * What comes packed (by its name, or as `unpack` in the metadata says) and what a disc is to be made of (`make`) is received as
+ * it is; after the last byte its transfer goes on as a conversion (images/convert.h), which nobody has to wait for.
  */
 #include <gnutls/crypto.h>
 #include <stdio.h>
@@ -11,8 +14,10 @@
 
 #include "api/conditions.h"
 #include "api/handlers.h"
+#include "api/image_make.h"
 #include "api/images.h"
 #include "api/tus.h"
+#include "images/unpack_name.h"
 
 struct upload_sink {
     struct api_sink sink; /* first: the transport's pointer is ours */
@@ -23,6 +28,14 @@ struct upload_sink {
     bool created;           /* by this request: its client does not know the id yet */
     char id[TRANSFER_ID_MAX];
 };
+
+/* All bytes are here, and nobody makes the image of them yet. It rests where that cannot begin now: HEAD tries again. */
+static int begin_conversion(struct api *a, const struct library_partial_status *status, struct err *e)
+{
+    if (!status->packed) return 0;
+    if (convert_begin(a->makers.converter, status->id, e) == 0) return 0;
+    return e->code == ERR_UPLOAD_BUSY || e->code == ERR_NOT_FOUND ? 0 : -1; /* somebody else does it, or has done it */
+}
 
 /* ---- answers ---- */
 
@@ -110,6 +123,7 @@ static void sink_finish(struct api_sink *s, struct api_response *rs)
     json_t *image = NULL;
     bool good = checksum_is_good(sink);
     int result = library_piece_end(sink->piece, good, &status, &image, &e);
+    if (result == 0) result = begin_conversion(sink->api, &status, &e);
     if (result == 0 && !good)
         result = err_set(&e, ERR_CHECKSUM_MISMATCH, "The bytes from %lld on do not have the checksum of Upload-Checksum",
                          (long long)status.offset);
@@ -204,24 +218,48 @@ struct api_sink *api_continue_upload(struct api *a, const struct api_request *rq
 
 /* ---- a new upload ---- */
 
-static int read_creation(struct api *a, const struct api_request *rq, struct tus_metadata *metadata,
-                         struct library_upload_request *up, char etag[ETAG_MAX], struct err *e)
+/* What is to be done with it, and what it will be called then. */
+struct creation {
+    struct tus_metadata metadata;
+    char name[NAME_BYTES_MAX + 1], work[CONVERT_WORK_MAX], etag[ETAG_MAX];
+};
+
+static int read_work(struct creation *c, struct err *e)
 {
+    const struct tus_metadata *m = &c->metadata;
+    bool unpack = unpack_name_is_packed(m->name);
+    if (m->unpack[0] && parse_bool(m->unpack, &unpack) < 0)
+        return err_set(e, ERR_BAD_REQUEST, "\"unpack\" in Upload-Metadata must be true or false");
+    if (m->make[0] && m->unpack[0]) return err_set(e, ERR_BAD_REQUEST, "Give unpack or make, not both");
+    if (m->make[0]) return image_make_work(m->make, m->label, m->name, c->work, c->name, e);
+    if (m->label[0]) return err_set(e, ERR_BAD_REQUEST, "A label belongs to a disc that is made");
+    if (unpack) strcpy(c->work, CONVERT_UNPACK);
+    if (unpack) return unpack_name(m->name, c->name, sizeof c->name, e);
+    strcpy(c->name, m->name);
+    return 0;
+}
+
+static int read_creation(struct api *a, const struct api_request *rq, struct creation *c,
+                         struct library_upload_request *up, struct err *e)
+{
+    const struct tus_metadata *metadata = &c->metadata;
     if (rq->header(rq, "Upload-Defer-Length"))
         return err_set(e, ERR_BAD_REQUEST, "Upload-Defer-Length is not supported: room is reserved before the first byte");
     if (tus_number("Upload-Length", rq->header(rq, "Upload-Length"), &up->length, e) < 0 ||
-        tus_metadata_parse(rq->header(rq, "Upload-Metadata"), metadata, e) < 0)
+        tus_metadata_parse(rq->header(rq, "Upload-Metadata"), &c->metadata, e) < 0)
         return -1;
     if (!metadata->name[0])
         return err_set(e, ERR_BAD_REQUEST, "Upload-Metadata must have a \"filename\" or a \"name\"");
-    up->name = metadata->name;
+    if (read_work(c, e) < 0) return -1;
+    up->name = c->name;
+    up->work = c->work[0] ? c->work : NULL;
     up->store = metadata->store;
     up->sha256 = metadata->sha256[0] ? metadata->sha256 : NULL;
     up->user = rq->user;
     up->peer = rq->peer;
-    if (images_if_match(a, rq, up->store, up->name, etag, e) < 0) return -1;
-    if (!etag[0]) return 0;
-    up->if_match = etag;
+    if (images_if_match(a, rq, up->store, up->name, c->etag, e) < 0) return -1;
+    if (!c->etag[0]) return 0;
+    up->if_match = c->etag;
     return images_usage_known(a, e);
 }
 
@@ -232,12 +270,11 @@ static bool has_body(const struct api_request *rq)
 
 static int create(struct api *a, const struct api_request *rq, struct library_partial_status *ret, struct err *e)
 {
-    struct tus_metadata metadata;
+    struct creation c = {0};
     struct library_upload_request up = {0};
-    char etag[ETAG_MAX];
     const char *note = rq->header(rq, "Upload-Metadata");
     if (has_body(rq) && check_type(rq, e) < 0) return -1;
-    if (read_creation(a, rq, &metadata, &up, etag, e) < 0) return -1;
+    if (read_creation(a, rq, &c, &up, e) < 0) return -1;
     return library_partial_create(a->library, &up, "tus", note, ret, e);
 }
 
@@ -273,7 +310,7 @@ void api_look_at_upload(struct api *a, const struct api_request *rq, struct api_
     struct err e;
     struct library_partial_status status;
     if (!check_version(rq, rs)) return;
-    if (library_partial_status(a->library, rq->params[0], &status, &e) < 0) {
+    if (library_partial_status(a->library, rq->params[0], &status, &e) < 0 || begin_conversion(a, &status, &e) < 0) {
         problem(rs, &e);
         return;
     }

@@ -42,6 +42,7 @@ struct service {
     struct jobs *jobs;
     struct downloads *downloads;
     struct digests *digests;
+    struct converter converter;
     struct api *api;
     struct http_server *http;
 };
@@ -158,8 +159,10 @@ static int start_service(struct service *s, struct err *e)
     s->jobs = jobs_new();
     s->downloads = s->jobs ? downloads_new(s->library, s->jobs, &s->config.fetch) : NULL;
     if (!s->downloads) return err_set(e, ERR_UNAVAILABLE, "Out of memory");
-    api_set_makers(s->api, &(struct api_makers){s->jobs, s->downloads, &s->config.fetch});
+    s->converter = (struct converter){s->library, s->jobs, &s->config.fetch};
+    api_set_makers(s->api, &(struct api_makers){s->jobs, s->downloads, &s->config.fetch, &s->converter});
     downloads_resume(s->downloads);
+    convert_resume(&s->converter);
     if (s->config.digests != DIGESTS_NEVER &&
         !(s->digests = digests_new(s->library, s->jobs, (enum digests_mode)s->config.digests, e)))
         return -1;
