@@ -32,7 +32,7 @@ struct upload_sink {
 /* All bytes are here, and nobody makes the image of them yet. It rests where that cannot begin now: HEAD tries again. */
 static int begin_conversion(struct api *a, const struct library_partial_status *status, struct err *e)
 {
-    if (!status->packed) return 0;
+    if (!status->packed || status->converting) return 0;
     if (convert_begin(a->makers.converter, status->id, e) == 0) return 0;
     return e->code == ERR_UPLOAD_BUSY || e->code == ERR_NOT_FOUND ? 0 : -1; /* somebody else does it, or has done it */
 }

@@ -169,7 +169,9 @@ static void found(void *owner, const char *id)
     struct err e = {0};
     cleanup_free struct library_partial_status *status = malloc(sizeof *status);
     cleanup_json json_t *transfer = transfers_get(library_transfers(v->library), id, NULL);
-    if (!status || !transfer || library_partial_status(v->library, id, status, &e) < 0 || status->finished) return;
+    if (!status || !transfer || library_partial_status(v->library, id, status, &e) < 0 || status->finished ||
+        status->converting)
+        return;
     if (status->packed && convert_begin(v, id, &e) < 0)
         log_warning("\"%s\" cannot be made of what was sent: %s", json_text(transfer, "name"), e.text);
     else if (!status->packed && strcmp(json_text(transfer, "method"), CONVERT_METHOD_PUT) == 0)

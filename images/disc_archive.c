@@ -16,7 +16,7 @@ struct item {
 };
 
 struct walk {
-    const struct disc_io *io;
+    const struct archive_io *io;
     const struct disc_query *query;
     struct item *items; /* the first ones so far, in order: one more than the limit */
     size_t count;
@@ -148,7 +148,7 @@ static int list(struct walk *w, struct err *e)
     return result;
 }
 
-int disc_archive_list(const struct disc_io *io, const struct disc_query *q, void (*found)(void *owner, json_t *file),
+int disc_archive_list(const struct archive_io *io, const struct disc_query *q, void (*found)(void *owner, json_t *file),
                       void *owner, bool *ret_more, struct err *e)
 {
     struct walk *w = calloc(1, sizeof *w);

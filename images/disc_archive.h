@@ -9,19 +9,12 @@
  */
 #pragma once
 
-#include <sys/types.h>
-
 #include "base/json.h"
+#include "images/archive_io.h"
 
 #define DISC_ENTRIES_MAX 1000000   /* names looked at: more are no disc, but a trap */
 #define DISC_PAGE_MAX 1000         /* names given back at once */
 #define DISC_PATH_MAX 4096         /* PATH_MAX of Linux */
-
-struct disc_io {
-    void *owner;
-    ssize_t (*read)(void *owner, void *data, size_t max);
-    int64_t (*seek)(void *owner, int64_t offset, int whence);
-};
 
 struct disc_query {
     const char *path;   /* of the folder: "" for the root, "a/b" */
@@ -34,5 +27,5 @@ struct disc_query {
  * each, in the order of their bytes. *ret_more: there are others behind. Returns 0, or -1 with *e: files_unknown, not_found
  * (there is no such folder).
  */
-int disc_archive_list(const struct disc_io *io, const struct disc_query *q, void (*found)(void *owner, json_t *file),
+int disc_archive_list(const struct archive_io *io, const struct disc_query *q, void (*found)(void *owner, json_t *file),
                       void *owner, bool *ret_more, struct err *e);

@@ -11,7 +11,7 @@
 #define READ_BYTES (16 * 1024)
 
 struct files_archive {
-    const struct files_io *io;
+    const struct archive_io *io;
     struct archive *archive;
     uint8_t data[READ_BYTES];
 };
@@ -46,7 +46,7 @@ static int damaged(struct archive *a, const char *name, struct err *e)
                    text ? text : "it is cut short");
 }
 
-struct files_archive *files_archive_open(const struct files_io *io, struct err *e)
+struct files_archive *files_archive_open(const struct archive_io *io, struct err *e)
 {
     struct files_archive *f = calloc(1, sizeof *f);
     if (f) f->archive = archive_read_new();
@@ -110,7 +110,7 @@ static int add(struct files *f, struct archive_entry *entry, const char *path, s
     return files_add(f, path, &what, e);
 }
 
-int files_archive_list(const struct files_io *io, struct files *f, struct err *e)
+int files_archive_list(const struct archive_io *io, struct files *f, struct err *e)
 {
     struct archive_entry *entry;
     const char *path;

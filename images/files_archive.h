@@ -10,22 +10,15 @@
  */
 #pragma once
 
-#include <sys/types.h>
-
+#include "images/archive_io.h"
 #include "images/make.h"
 
-struct files_io {
-    void *owner;
-    ssize_t (*read)(void *owner, void *data, size_t max);        /* 0: the end; -1 with errno */
-    int64_t (*seek)(void *owner, int64_t offset, int whence);    /* as lseek() */
-};
-
 /* Adds all that is in it. Returns 0, or -1 with *e. */
-int files_archive_list(const struct files_io *io, struct files *f, struct err *e);
+int files_archive_list(const struct archive_io *io, struct files *f, struct err *e);
 
 /* From its beginning once more, for a make_content. NULL with *e. */
 struct files_archive;
-struct files_archive *files_archive_open(const struct files_io *io, struct err *e);
+struct files_archive *files_archive_open(const struct archive_io *io, struct err *e);
 void files_archive_close(struct files_archive *a);
 
 /* A make_content; the owner is a struct files_archive. */

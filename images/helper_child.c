@@ -37,6 +37,18 @@ void child_tell(json_t *event)
     if (n < 0) _exit(EXIT_FAILURE);
 }
 
+static ssize_t read_input(attr_unused void *owner, void *data, size_t max)
+{
+    return read(STDIN_FILENO, data, max);
+}
+
+static int64_t seek_input(attr_unused void *owner, int64_t offset, int whence)
+{
+    return lseek(STDIN_FILENO, offset, whence);
+}
+
+const struct archive_io child_input = {.read = read_input, .seek = seek_input};
+
 void child_put(const void *data, size_t len)
 {
     if (fd_write_full(STDOUT_FILENO, data, len) < 0) _exit(EXIT_FAILURE);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/json.h"
+#include "images/archive_io.h"
 
 #define HELPER_CONTROL_FD 3
 
@@ -19,6 +20,9 @@ json_t *child_order(struct err *e);
 
 /* Tells an event (taken). A trayd that is not there any more ends the process. */
 void child_tell(json_t *event);
+
+/* The standard input: a pipe, or a file. */
+extern const struct archive_io child_input;
 
 /* Bytes for trayd, all of them. A trayd that is not there any more ends the process. */
 void child_put(const void *data, size_t len);

@@ -196,7 +196,8 @@ struct library_partial_status {
     char id[TRANSFER_ID_MAX];
     int64_t offset, length;
     bool finished;             /* the image is there; otherwise the last byte is missing at least, */
-    bool packed;               /* or all bytes are here and safe, and the image is still to be made of them (convert.h) */
+    bool packed;               /* or all bytes are here and safe, and the image is still to be made of them (convert.h): */
+    bool converting;           /* that is under way */
     msec expires;              /* real time; 0 where it is finished */
     char note[4096 + 1];       /* RECORD_NOTE_MAX: as it was given */
 };

@@ -248,7 +248,7 @@ static bool conversion_status(struct library *l, const char *id, struct library_
         if (found) fill_status(p, p->slot.length, "", ret);
     }
     pthread_mutex_unlock(&l->lock);
-    ret->packed = found;
+    ret->packed = ret->converting = found;
     return found;
 }
 

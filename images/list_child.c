@@ -9,16 +9,6 @@
 #include "images/disc_archive.h"
 #include "images/helper_child.h"
 
-static ssize_t read_input(attr_unused void *owner, void *data, size_t max)
-{
-    return read(STDIN_FILENO, data, max);
-}
-
-static int64_t seek_input(attr_unused void *owner, int64_t offset, int whence)
-{
-    return lseek(STDIN_FILENO, offset, whence);
-}
-
 static void found(attr_unused void *owner, json_t *file)
 {
     json_put_text(file, "event", "file");
@@ -27,13 +17,12 @@ static void found(attr_unused void *owner, json_t *file)
 
 int list_run(const json_t *order, struct err *e)
 {
-    const struct disc_io io = {.read = read_input, .seek = seek_input};
     bool more = false;
     const struct disc_query query = {
         .path = json_text(order, "path"), .after = json_text(order, "after"), .limit = (size_t)json_int(order, "limit", 1),
     };
     if (query.limit < 1 || query.limit > DISC_PAGE_MAX) return err_set(e, ERR_INTERNAL, "The order is malformed");
-    if (disc_archive_list(&io, &query, found, NULL, &more, e) < 0) return -1;
+    if (disc_archive_list(&child_input, &query, found, NULL, &more, e) < 0) return -1;
     json_t *event = json_object();
     json_put_text(event, "event", "end");
     json_put_flag(event, "more", more);

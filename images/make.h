@@ -11,7 +11,8 @@
  *
  *   make.c                the kinds, and bytes on their way out; trayd has this part too, to judge requests
  *   make_iso9660.c        what lies where on a CD        make_iso9660_write.c   its descriptors and directories, as bytes
- *   make_fat32.c          the same of FAT32              make_child.c           as a role of trayd-helper
+ *   make_fat32.c          the same of FAT32              make_fat32_write.c
+ *   make_child.c          as a role of trayd-helper
  */
 #pragma once
 
@@ -49,6 +50,18 @@ struct make_out {
 
 int make_put(struct make_out *out, const void *data, size_t len, struct err *e);
 int make_zeros_to(struct make_out *out, uint64_t at, struct err *e); /* until so many bytes are out */
+
+/* Numbers in small-endian order, as both kinds have them. Each returns what comes behind. */
+static inline uint8_t *make_put16(uint8_t *p, uint32_t n)
+{
+    p[0] = (uint8_t)n, p[1] = (uint8_t)(n >> 8);
+    return p + 2;
+}
+
+static inline uint8_t *make_put32(uint8_t *p, uint32_t n)
+{
+    return make_put16(make_put16(p, n), n >> 16);
+}
 
 /* The bytes of a file: all of file->size, by make_put(). Called once for each file, in their order in the list. */
 typedef int make_content(void *owner, const struct files *f, uint32_t index, struct make_out *out, struct err *e);

@@ -18,16 +18,6 @@ static const struct make_maker *const makers[MAKE_COUNT] = {
     [MAKE_ISO9660] = &make_iso9660, [MAKE_FAT32] = &make_fat32,
 };
 
-static ssize_t read_input(attr_unused void *owner, void *data, size_t max)
-{
-    return read(STDIN_FILENO, data, max);
-}
-
-static int64_t seek_input(attr_unused void *owner, int64_t offset, int whence)
-{
-    return lseek(STDIN_FILENO, offset, whence);
-}
-
 static int write_output(attr_unused void *owner, const void *data, size_t len, attr_unused struct err *e)
 {
     child_put(data, len);
@@ -43,10 +33,10 @@ static void tell(const char *event, const char *name, int64_t value)
 }
 
 static int write_image(const struct make_maker *maker, struct make_layout *layout, struct make_request *rq,
-                       const struct files_io *io, struct err *e)
+                       struct err *e)
 {
     struct make_out out = {.write = write_output};
-    struct files_archive *archive = files_archive_open(io, e);
+    struct files_archive *archive = files_archive_open(&child_input, e);
     if (!archive) return -1;
     rq->owner = archive;
     int result = maker->write(layout, &out, e);
@@ -56,11 +46,10 @@ static int write_image(const struct make_maker *maker, struct make_layout *layou
 
 static int make(struct files *files, enum make_kind kind, const char *label, int64_t now, uint64_t largest, struct err *e)
 {
-    const struct files_io io = {.read = read_input, .seek = seek_input};
     const struct make_maker *maker = makers[kind];
     struct make_request rq = {.files = files, .label = label, .now = now, .content = files_archive_content};
     uint64_t bytes = 0;
-    if (files_archive_list(&io, files, e) < 0) return -1;
+    if (files_archive_list(&child_input, files, e) < 0) return -1;
     files->list[FILES_ROOT].modified = now;
     struct make_layout *layout = maker->plan(&rq, &bytes, e);
     if (!layout) return -1;
@@ -70,7 +59,7 @@ static int make(struct files *files, enum make_kind kind, const char *label, int
                          (unsigned long long)bytes, (unsigned long long)largest);
     if (result == 0) {
         tell("size", "size", (int64_t)bytes);
-        result = write_image(maker, layout, &rq, &io, e);
+        result = write_image(maker, layout, &rq, e);
     }
     maker->free(layout);
     return result;

@@ -18,18 +18,6 @@
 
 /* ---- numbers ---- */
 
-static uint8_t *put16(uint8_t *p, uint16_t n)
-{
-    p[0] = (uint8_t)n, p[1] = (uint8_t)(n >> 8);
-    return p + 2;
-}
-
-static uint8_t *put32(uint8_t *p, uint32_t n)
-{
-    put16(p, (uint16_t)n);
-    return put16(p + 2, (uint16_t)(n >> 16));
-}
-
 static uint8_t *put16_big(uint8_t *p, uint16_t n)
 {
     p[0] = (uint8_t)(n >> 8), p[1] = (uint8_t)n;
@@ -45,12 +33,12 @@ static uint8_t *put32_big(uint8_t *p, uint32_t n)
 /* Both orders, ECMA-119 7.2.3 and 7.3.3. */
 static uint8_t *put16_both(uint8_t *p, uint16_t n)
 {
-    return put16_big(put16(p, n), n);
+    return put16_big(make_put16(p, n), n);
 }
 
 static uint8_t *put32_both(uint8_t *p, uint32_t n)
 {
-    return put32_big(put32(p, n), n);
+    return put32_big(make_put32(p, n), n);
 }
 
 /* Seven bytes, in UTC; the year is one byte since 1900. */
@@ -259,7 +247,7 @@ static int write_table(const struct make_layout *l, const struct iso_tree *t, bo
         size_t len = iso_table_name(l, t, folder, entry + 8);
         entry[0] = (uint8_t)len;
         if (big) put16_big(put32_big(entry + 2, t->at[folder]), above);
-        else put16(put32(entry + 2, t->at[folder]), above);
+        else make_put16(make_put32(entry + 2, t->at[folder]), above);
         if (len % 2) entry[8 + len++] = 0;
         if (make_put(out, entry, 8 + len, e) < 0) return -1;
     }
@@ -302,7 +290,7 @@ static int write_descriptor(const struct make_layout *l, const struct iso_tree *
     if (t->joliet) memcpy(d + 88, "%/E", 3); /* level 3: UCS-2 */
     put16_both(put16_both(put16_both(d + 120, 1), 1), ISO_SECTOR);
     put32_both(d + 132, t->table_bytes);
-    put32(d + 140, t->little_at);
+    make_put32(d + 140, t->little_at);
     put32_big(d + 148, t->big_at);
     uint8_t root[ISO_RECORD_MAX];
     iso_record(l, t, ISO_SELF, FILES_ROOT, 0, root);

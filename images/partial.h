@@ -11,8 +11,8 @@
  * any moment loses nothing that was acknowledged, and an upload that breaks off otherwise loses no more than
  * PARTIAL_KEEP_STEP.
  *
- * The mark says the full size only when the image has its name, or where all is here that an image will be made of. Until then the client has at least one byte left to send,
- * and with it finishes what a crash prevented.
+ * The mark says the full size only when the image has its name, or where all is here that an image will be made of. Until
+ * then the client has at least one byte left to send, and with it finishes what a crash prevented.
  *
  * The digest comes from follow.h. One thread at a time.
  */

@@ -10,11 +10,6 @@
 #include "images/helper_child.h"
 #include "images/unpack_stream.h"
 
-static ssize_t read_input(attr_unused void *owner, void *data, size_t max)
-{
-    return read(STDIN_FILENO, data, max);
-}
-
 static int write_output(attr_unused void *owner, const void *data, size_t len, attr_unused struct err *e)
 {
     child_put(data, len);
@@ -29,7 +24,7 @@ int unpack_run(const json_t *order, struct err *e)
         {.name = "largest", .kind = JSON_NUMBER, .ret = &largest, .max = INT64_MAX, .required = true},
     };
     if (json_read(order, members, ARRAY_LEN(members), e) < 0) return -1;
-    const struct unpack_io io = {.read = read_input, .write = write_output, .largest = (uint64_t)largest};
+    const struct unpack_io io = {.read = child_input.read, .write = write_output, .largest = (uint64_t)largest};
     if (unpack_stream(&io, &format, e) < 0) return -1;
     json_t *event = json_object();
     json_put_text(event, "event", "end");

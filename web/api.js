@@ -86,9 +86,11 @@ export const cancelSchedule = id => data('DELETE', ['schedules', id]);
 
 export const contentAddress = (name, store) => address(['images', name, 'content'], { store });
 export const images = (query, signal) => data('GET', ['images'], { query, signal });
+export const imageFiles = (name, store, query) => data('GET', ['images', name, 'files'], { query: { store, ...query } });
 export const deleteImage = (name, store) => data('DELETE', ['images', name], { query: { store } });
 export const editImage = (name, store, body) => data('PATCH', ['images', name], { query: { store }, body });
 export const transfers = async () => (await data('GET', ['transfers'])).transfers;
+export const transfer = id => data('GET', ['transfers', id]);
 export const cancelTransfer = id => data('DELETE', ['transfers', id]);
 // The image, or the transfer that brings it.
 export const makeImage = body => data('POST', ['images'], { body, headers: ASYNC });

@@ -4,6 +4,7 @@ import * as api from './api.js';
 import { now } from './clock.js';
 import { confirm } from './confirm.js';
 import { el, isOff, keyedList, setAttribute, setOff, setText, show } from './dom.js';
+import { filesPart } from './files.js';
 import { imageFacts, uncleanText, usedBy } from './image_words.js';
 import { announce } from './live.js';
 import { problemPlace } from './problem.js';
@@ -53,13 +54,14 @@ function createRow(first, use) {
     const used = el('span', { class: 'used' });
     const progress = el('progress', { 'aria-label': 'Received' });
     const digest = digestPart();
+    const files = filesPart();
     const insert = el('button', { type: 'button', onclick: () => use.insert(image) }, 'Insert…');
     const edit = el('button', { type: 'button', class: 'quiet', onclick: () => use.edit(image) }, 'Edit…');
     const download = el('a', { class: 'button quiet', download: '' }, 'Download');
     const remove = el('button', { type: 'button', class: 'quiet', onclick: () => { if (!isOff(remove)) use.remove(image); } }, 'Delete…');
     const buttons = el('div', { class: 'buttons' }, insert, edit, download, remove);
     const node = el('li', { class: 'image', 'data-image': first.name },
-        el('div', { class: 'image-words' }, el('span', {}, name, ' ', used), facts, unclean, note, progress, digest.node),
+        el('div', { class: 'image-words' }, el('span', {}, name, ' ', used), facts, unclean, note, progress, digest.node, files.node),
         buttons);
     return {
         node,
@@ -86,6 +88,7 @@ function createRow(first, use) {
             setAttribute(seenTo, 'aria-label', `I have seen to ${image.name}`);
             setText(remove, image.complete ? 'Delete…' : 'Stop…');
             digest.update(image);
+            files.update(image);
             setAttribute(download, 'href', api.contentAddress(image.name, image.store));
             setAttribute(download, 'aria-label', `Download ${image.name}`);
             setAttribute(insert, 'aria-label', `Insert ${image.name}…`);

@@ -10,6 +10,7 @@ import { createGadget } from './gadget.js';
 import { createImages } from './images.js';
 import { createInsertDialog } from './insert.js';
 import { createMakers } from './make.js';
+import { createDiscMaker } from './make_disc.js';
 import { createOperations } from './operations.js';
 import { createOrders } from './orders.js';
 import { createSchedules } from './schedules.js';
@@ -33,6 +34,9 @@ const transfers = createTransfers(section('images').querySelector('.transfers'),
     isOurs: uploads.isUploading, changed: () => images.render(), now: clock,
 });
 createMakers(section('images'), { store: () => storeSelect.value || undefined, made: () => loadImages() });
+section('images').querySelector('.make-disc').addEventListener('click', createDiscMaker({
+    store: () => storeSelect.value || undefined, send: uploads.enqueue,
+}));
 const images = createImages(section('images'), {
     drives: drives.all, insert: image => insertDialog.open({ forImage: image }), stores: () => stores,
     edit: image => editDialog.open(image),
@@ -108,7 +112,10 @@ const HEAR = {
     },
     schedule: schedule => schedules.set(schedule),
     image: image => images.set(image),
-    transfer: transfer => transfers.set(transfer),
+    transfer(transfer) {
+        transfers.set(transfer);
+        uploads.told(transfer);
+    },
     store: () => loadImages(),
     system: setSystem,
     host_ejected: event => drives.hostEjected(event),
@@ -119,6 +126,7 @@ follow((what, data) => HEAR[what](data), {
     open() {
         gadget.setLink('open');
         loadAll();
+        uploads.refresh();
     },
     lost: () => gadget.setLink('lost'),
 });

@@ -1,41 +1,47 @@
-// Images that nobody uploads: the dialogs that fetch one from a URL, or begin with a blank one.
+// Images that nobody uploads: the dialogs that fetch one from a URL, or begin with a blank one; and the form that they share
+// with the dialog that makes a disc.
 
 import * as api from './api.js';
 import { el, newId, setAttribute, setText, show } from './dom.js';
 import { announce } from './live.js';
+import { imageName, isPacked } from './packed.js';
 import { problemPlace } from './problem.js';
 
-const PACKED = /\.(xz|gz|zst|bz2|zip)$/i;
-const TAR = /\.tar\.\w+$/i;
 const DIGEST = /^[0-9a-f]{64}$/i;
 const UNITS = { MB: 1e6, GB: 1e9, MiB: 2 ** 20, GiB: 2 ** 30 };
 const SECTOR = 512;
 
-function field(label, control, note) {
+export function field(label, control, note) {
     return el('label', { class: 'field grow' }, el('span', {}, label), control, note ?? null);
 }
 
-const text = attributes => el('input', { type: 'text', autocomplete: 'off', spellcheck: 'false', ...attributes });
+export const text = attributes => el('input', { type: 'text', autocomplete: 'off', spellcheck: 'false', ...attributes });
 
-// A dialog with a form in it. body(): what to ask for; done(answer): what to say.
-function createForm(title, yes, fields, { body, done, made, opened }) {
+// A dialog with a form in it. check(): a problem that is seen here already, or null; send(): does it; done(answer): what to
+// say then.
+export function createForm(title, yes, fields, { check = () => null, send, done, made, opened }) {
     const heading = newId('make');
     const problem = problemPlace();
     const submit = el('button', { type: 'submit', class: 'primary' }, yes);
-    const form = el('form', { class: 'make', onsubmit: send },
+    const form = el('form', { class: 'make', onsubmit: submitted },
         el('h2', { id: heading }, title), ...fields, problem.node,
         el('div', { class: 'dialog-buttons' },
             el('button', { type: 'button', class: 'quiet', onclick: () => dialog.close() }, 'Cancel'), submit));
     const dialog = el('dialog', { 'aria-labelledby': heading }, form);
     document.body.append(dialog);
 
-    async function send(event) {
+    async function submitted(event) {
         event.preventDefault();
         if (submit.disabled) return;
         problem.clear();
+        const wrong = check();
+        if (wrong) {
+            problem.show(wrong);
+            return;
+        }
         submit.disabled = true;
         try {
-            const answer = await api.makeImage(body());
+            const answer = await send();
             dialog.close();
             announce(done(answer));
             made();
@@ -77,10 +83,10 @@ function createFromUrl(use) {
 
     function render(event) {
         const last = nameIn(url.value);
-        const packed = PACKED.test(last) && !TAR.test(last);
+        const packed = isPacked(last);
         if (event?.target === url) unpack.checked = packed;
         show(unpackRow, packed);
-        setAttribute(name, 'placeholder', packed && unpack.checked ? last.replace(PACKED, '') : last);
+        setAttribute(name, 'placeholder', unpack.checked ? imageName(last) : last);
         name.required = url.value !== '' && last === '';
     }
 
@@ -89,14 +95,14 @@ function createFromUrl(use) {
         el('div', { class: 'fields' }, field('Name', name), field('SHA-256', digest)),
         unpackRow, who,
     ], {
-        body() {
+        send() {
             const wanted = { from: 'url', url: url.value.trim(), store: use.store() };
             if (name.value) wanted.name = name.value.normalize('NFC');
             if (digest.value) wanted[DIGEST.test(digest.value.trim()) ? 'sha256' : 'sha256_url'] = digest.value.trim();
             if (!unpackRow.hidden) wanted.unpack = unpack.checked;
             if (username.value) wanted.username = username.value;
             if (password.value) wanted.password = password.value;
-            return wanted;
+            return api.makeImage(wanted);
         },
         done: answer => (answer.state ? `${answer.name} is being fetched` : `${answer.name} is there already`),
         made: use.made,
@@ -130,7 +136,7 @@ function createBlank(use) {
         el('div', { class: 'fields' }, field('Size', el('span', { class: 'size' }, size, unit)), field('File system', filesystem)),
         el('div', { class: 'fields' }, labelField), note,
     ], {
-        body: () => ({
+        send: () => api.makeImage({
             from: 'blank', name: name.value.normalize('NFC'), store: use.store(), filesystem: filesystem.value,
             size: Math.round(Number(size.value) * UNITS[unit.value] / SECTOR) * SECTOR,
             label: filesystem.value === 'none' ? undefined : label.value || undefined,

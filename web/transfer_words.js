@@ -25,7 +25,8 @@ export function transferFacts(t, now) {
         if (t.expires_at) facts.push(`kept until ${clockTime(t.expires_at, now)}`);
     } else if (t.state === 'running') {
         facts.push(amount(t));
-        if (t.size !== null && t.bytes >= t.size) facts.push('being written to the disk and checked');
+        if (t.kind === 'conversion' && t.method !== 'blank') facts.push(t.size !== null && t.bytes >= t.size ? 'being written to the disk' : 'the image is being made');
+        else if (t.size !== null && t.bytes >= t.size) facts.push('being written to the disk and checked');
         else if (t.speed > 0) facts.push(speed(t.speed));
         if (t.remaining > 0) facts.push(`${duration(t.remaining)} left`);
     }

@@ -44,11 +44,13 @@ function request(method, url, headers, body, progress) {
     return { answer, abort: () => xhr.abort() };
 }
 
-// job: {file, name, store (undefined: the default), etag (of what is replaced)}; tell: {progress(bytes), waits(doc, seconds),
-// goesOn(bytes there already)}. Returns {result, abort()}: abort() throws away what was sent.
+// job: {file, name, store (undefined: the default), etag (of what is replaced), unpack (true, false), make and label (of a disc
+// that is made of a ZIP archive), mark (by which the same is known again; of a file its own)}; tell: {progress(bytes), waits(doc, seconds),
+// goesOn(bytes there already)}. Returns {result, abort()}: the result is the id, by which the appliance may still have to do;
+// abort() throws away what was sent.
 export function upload(job, tell) {
     const { file } = job;
-    const mark = fingerprint(file);
+    const mark = job.mark ?? fingerprint(file);
     let current = null; // what can be aborted
     let ended = false;
     let url = null;
@@ -81,7 +83,7 @@ export function upload(job, tell) {
     async function find() {
         for (const transfer of await api.transfers()) {
             if (transfer.method !== 'tus' || transfer.state !== 'paused' || transfer.size !== file.size
-                || transfer.name !== job.name || (job.store && transfer.store !== job.store)) continue;
+                || (job.store && transfer.store !== job.store)) continue;
             const at = api.address(['uploads', transfer.id]);
             const answer = await send('HEAD', at, {});
             if (!answer.getResponseHeader('Upload-Metadata')?.split(',').includes(`fingerprint ${encode(mark)}`)) continue;
@@ -94,7 +96,10 @@ export function upload(job, tell) {
     async function create() {
         const headers = {
             'Upload-Length': file.size,
-            'Upload-Metadata': metadata({ filename: job.name, store: job.store, fingerprint: mark }),
+            'Upload-Metadata': metadata({
+                filename: job.name, store: job.store, fingerprint: mark, make: job.make, label: job.label,
+                unpack: job.unpack === undefined ? undefined : String(job.unpack),
+            }),
         };
         if (job.etag) headers['If-Match'] = job.etag;
         const answer = await send('POST', api.address(['uploads']), headers);
@@ -132,6 +137,7 @@ export function upload(job, tell) {
                 at = null;
             }
         }
+        return url.pathname.split('/').pop();
     }
 
     return {

@@ -1,9 +1,12 @@
-// Uploads of this page: one file after the other.
+// Uploads of this page: one file after the other. What comes packed, or becomes a disc, is not over with its last byte: the
+// appliance then makes the image, and tells by the stream of events how that goes on.
 
 import * as api from './api.js';
 import { el, setAttribute, setText, show } from './dom.js';
 import { announce } from './live.js';
+import { imageName, isPacked } from './packed.js';
 import { problemPlace } from './problem.js';
+import { transferProblem } from './transfer_words.js';
 import { upload } from './tus.js';
 import { bytes, duration, speed } from './units.js';
 import { visible } from './words.js';
@@ -25,7 +28,22 @@ function createMeter(total) {
     };
 }
 
-function createRow(job, finished) {
+// Resolves when the transfer has made its image. waits: told(transfer) by id.
+function imageMade(id, waits, tell) {
+    return new Promise((resolve, reject) => {
+        const told = transfer => {
+            if (transfer.state === 'done') resolve();
+            else if (transfer.state === 'cancelled') reject(new DOMException('', 'AbortError'));
+            else if (transfer.state === 'failed' || transfer.code) reject(new api.Problem(transferProblem(transfer)));
+            else tell(transfer);
+        };
+        waits.set(id, told);
+        // It can have ended before we listened; one that nobody remembers has ended well: failures are kept longer.
+        api.transfer(id).then(told, e => (e.doc?.code === 'not_found' ? resolve() : undefined));
+    }).finally(() => waits.delete(id));
+}
+
+function createRow(job, finished, waits) {
     let abort = () => finished(row, null);
     const text = el('span', { class: 'facts' }, 'Waits for its turn');
     const bar = el('progress', { max: job.file.size || 1, value: 0, 'aria-label': `Upload of ${job.name}` });
@@ -52,10 +70,11 @@ function createRow(job, finished) {
         async run(again) {
             const meter = createMeter(job.file.size);
             show(bar, true);
+            setAttribute(bar, 'max', job.file.size || 1);
             problem.clear();
             setText(cancel, 'Cancel');
             try {
-                if (job.replace) job.etag = await api.contentEtag(job.name, job.store) ?? '*';
+                if (job.replace) job.etag = await api.contentEtag(job.image, job.store) ?? '*';
                 const transfer = upload(job, {
                     progress(sent) {
                         setAttribute(bar, 'value', sent);
@@ -65,7 +84,14 @@ function createRow(job, finished) {
                     waits: (doc, seconds) => setText(text, `${doc.title}. It goes on by itself: next try in ${duration(seconds)}`),
                 });
                 abort = transfer.abort;
-                await transfer.result;
+                const id = await transfer.result;
+                if (job.make || job.unpack) {
+                    await imageMade(id, waits, made => {
+                        setAttribute(bar, 'max', made.size || 1);
+                        setAttribute(bar, 'value', made.bytes);
+                        setText(text, job.make ? 'The disc is being made…' : 'Is being unpacked…');
+                    });
+                }
                 announce(`${job.name} is uploaded`);
                 finished(row, job.name);
             } catch (e) {
@@ -83,6 +109,7 @@ export function createUploads(section, use) {
     const list = section.querySelector('.uploads');
     const waiting = [];
     const rows = new Set();
+    const waits = new Map(); // by the id of the transfer
     let running = false;
 
     function finished(row, name) {
@@ -110,11 +137,16 @@ export function createUploads(section, use) {
     function add(files) {
         for (const file of files) {
             // macOS writes names decomposed; the appliance takes only composed ones.
-            const row = createRow({ file, name: file.name.normalize('NFC'), store: use.store() }, finished);
-            list.append(row.node);
-            rows.add(row);
-            waiting.push(row);
+            const name = file.name.normalize('NFC');
+            enqueue({ file, name, store: use.store(), ...(isPacked(name) ? { unpack: true } : {}) });
         }
+    }
+
+    function enqueue(job) {
+        const row = createRow({ ...job, image: job.unpack ? imageName(job.name) : job.name }, finished, waits);
+        list.append(row.node);
+        rows.add(row);
+        waiting.push(row);
         work();
     }
 
@@ -125,7 +157,15 @@ export function createUploads(section, use) {
     });
     acceptDrops(section.querySelector('.drop'), add);
     window.addEventListener('beforeunload', event => { if (running) event.preventDefault(); });
-    return { isUploading: image => [...rows].some(({ job }) => job.name === image.name && (job.store ?? image.store) === image.store) };
+    return {
+        enqueue,
+        told: transfer => waits.get(transfer.id)?.(transfer),
+        isUploading: image => [...rows].some(({ job }) => job.image === image.name && (job.store ?? image.store) === image.store),
+        // The stream of events was interrupted: what was missed is asked for.
+        refresh() {
+            for (const [id, told] of waits) api.transfer(id).then(told, () => {});
+        },
+    };
 }
 
 // Files may be dropped anywhere: next to the target the browser would leave the page and show the file.

@@ -166,12 +166,12 @@ def host(trayd, command):
     return answer[2:].strip()
 
 
-def until(condition, what="the condition"):
+def until(condition, what="the condition", seconds=PATIENCE):
     """Waits for something that comes by itself; returns what the condition did."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
         value = condition()
         if value:
             return value
         time.sleep(0.01)
-    raise AssertionError(f"{what} did not come about within {PATIENCE} s")
+    raise AssertionError(f"{what} did not come about within {seconds} s")

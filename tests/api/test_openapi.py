@@ -1,4 +1,5 @@
 """The document and the service agree: what is served is what is written, and every operation answers as described."""
+import io
 import json
 import os
 import subprocess
@@ -71,6 +72,11 @@ def test_a_tour_of_every_operation(start_trayd):
     assert api.post("/api/v1/images/tour.iso/verify").json()["result"]["verdict"] == "match"
     assert api.post("/api/v1/images", json={"from": "blank", "name": "blank.img", "size": 1 << 20}).status_code == 201
     assert api.delete("/api/v1/images/tour.iso").status_code == 204
+    files = io.BytesIO()
+    with zipfile.ZipFile(files, "w") as archive:
+        archive.writestr("a.txt", b"a")
+    assert api.put("/api/v1/images/files.zip?make=iso9660", data=files.getvalue()).json()["name"] == "files.iso"
+    assert [f["name"] for f in api.get("/api/v1/images/files.iso/files").json()["files"]] == ["a.txt"]
     unseen = [name for name, *_ in ALL if not any(s < 400 for s in Client.exercised.get(name, ()))]
     assert not unseen, f"never answered: {unseen}"
 

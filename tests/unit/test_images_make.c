@@ -130,7 +130,7 @@ static void a_large_file_has_several_extents(attr_unused void **state)
     assert_int_equal(s.out.at, bytes);
     assert_int_equal(ftruncate(s.fd, (off_t)bytes), 0);
 
-    const struct disc_io io = {&s.fd, read_fd, seek_fd};
+    const struct archive_io io = {&s.fd, read_fd, seek_fd};
     const struct disc_query query = {.path = "", .after = "", .limit = 10};
     cleanup_json json_t *list = json_array();
     bool more;

@@ -1,4 +1,5 @@
 """Images that nobody uploads: from a URL, and blank."""
+import gzip
 import hashlib
 import http.server
 import os
@@ -80,3 +81,72 @@ def test_blank(make_page, size):
     row = page.find(".image", "stick.img")
     assert "4.3 GB" in row.text
     assert os.stat(os.path.join(page.trayd.store, "stick.img")).st_blocks * 512 < 32 << 20
+
+
+def disc_files(tmp_path):
+    folder = tmp_path / "tools"
+    (folder / "deep" / "er").mkdir(parents=True)
+    (folder / "hello.txt").write_text("hello")
+    (folder / "deep" / "er" / "Grüße.txt").write_text("umlauts")
+    (folder / "big.bin").write_bytes(CONTENT)
+    return folder
+
+
+@pytest.mark.parametrize("size", [(1280, 900), (360, 740)])
+def test_a_disc_of_a_folder(make_page, tmp_path, size):
+    page = make_page().open(size)
+    page.press(".make-disc")
+    page.find("dialog[open]", "Make a disc")
+    page.press("dialog[open] button", "Make it")
+    page.find("dialog[open] .problem", "There are no files yet")
+    page.browser.find_element("css selector", "dialog[open] input[name=folder]").send_keys(str(disc_files(tmp_path)))
+    page.find("dialog[open] .drop-files", "3 files, 700 kB")
+    assert page.find("dialog[open] [name=name]").get_attribute("placeholder") == "tools.iso"
+    fill(page, "label", "TOOLS")
+    assert not page.is_wider_than_window()
+    page.press("dialog[open] button", "Make it")
+    page.gone("dialog[open]")
+    row = page.find(".image", "tools.iso")
+    page.gone(".upload")
+    page.press("summary", "Files", within=row)
+    page.find(".files li", "hello.txt", within=row)
+    page.press(".files button", "deep", within=row)
+    page.press(".files button", "er", within=row)
+    page.find(".files li", "Grüße.txt", within=row)
+    assert not page.is_wider_than_window()
+    page.press(".path button", "Disc", within=row)
+    page.find(".files li", "big.bin", within=row)
+
+
+def test_a_disc_of_dropped_files(make_page):
+    page = make_page().open()
+    page.press(".make-disc")
+    page.run("""
+        const data = new DataTransfer();
+        data.items.add(new File(['one'], 'one.txt'));
+        data.items.add(new File(['CON'], 'con.txt'));
+        const area = document.querySelector('dialog[open] .drop-files');
+        const drag = kind => area.dispatchEvent(new DragEvent(kind, {dataTransfer: data, bubbles: true, cancelable: true}));
+        drag('dragover');
+        drag('drop');""")
+    page.find("dialog[open] .drop-files", "2 files, 6 bytes")
+    page.run("document.querySelector('dialog[open] [name=kind]').value = 'fat32';"
+             "document.querySelector('dialog[open] [name=kind]').dispatchEvent(new Event('change'))")
+    page.press("dialog[open] button", "Make it")
+    page.find(".upload .problem", '"con.txt" is called like a device of Windows')
+    page.press(".upload button", "Remove")
+    page.gone(".upload")
+
+
+def test_a_packed_upload(make_page, tmp_path):
+    page = make_page().open()
+    path = tmp_path / "stick.img.gz"
+    path.write_bytes(gzip.compress(CONTENT))
+    page.browser.find_element("css selector", ".drop input[type=file]").send_keys(str(path))
+    row = page.find(".image", "stick.img")
+    page.gone(".upload")
+    assert "700 kB" in row.text
+    broken = tmp_path / "other.img.gz"
+    broken.write_bytes(gzip.compress(CONTENT)[:-5])
+    page.browser.find_element("css selector", ".drop input[type=file]").send_keys(str(broken))
+    page.find(".upload .problem", "The gzip data end too early")

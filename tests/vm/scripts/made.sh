@@ -1,5 +1,6 @@
 # Images that come packed, from nothing, and from elsewhere: the helper with all its walls on a real kernel, and blank
-# file systems that a host mounts and writes to.
+# file systems that a host mounts and writes to; and discs made of files, read by the host.
+# run: --file tests/fuzz/seeds/make/stored-0:/test/files
 # shellcheck shell=sh
 # shellcheck source-path=SCRIPTDIR source=../guest/trayd-api.sh
 . /lib/trayd-api.sh
@@ -48,3 +49,45 @@ for filesystem in fat32 exfat; do
     answered "the medium comes out" 200 "done"
     check "and is in order" "fsck.${filesystem%32}" -n $images/$filesystem.img
 done
+
+# ---- of files ------------------------------------------------------------------------------------------------------
+
+tail -c +2 /test/files >/tmp/files.zip # before it stands the byte that a fuzzer wants
+umlauts="Grüße, Ж漢.txt"
+longest="$(printf 'y%.0s' $(seq 1 200)).bin"
+
+tree() { # what a disc must have on it, as it is mounted
+    same "$1: small letters and blanks" "$(seq 1 40)" "$(cat "/mnt/docs/a name, longer than eight.text")"
+    same "$1: all of Unicode" letters "$(cat "/mnt/docs/$umlauts")"
+    same "$1: a long name" y "$(cat "/mnt/docs/deep/$2")"
+    same "$1: nothing else" 7 "$(find /mnt | wc -l)"
+}
+
+for make in iso9660 fat32; do
+    api PUT "/api/v1/images/$make.disc?make=$make&label=DISC" -T /tmp/files.zip
+    same "files become a disc: $make" 201 "$status"
+done
+insert cd0 iso9660.disc
+answered "it goes into a CD drive" 200 "done"
+cd=$(host dev cd0)
+host size cd0 >/dev/null
+check "the host mounts it" mount -t iso9660 -o ro,utf8 "$cd" /mnt
+tree "Rock Ridge" "$longest"
+same "Rock Ridge: modes" "-r--r--r--" "$(stat -c %A /mnt/X.TXT)"
+umount /mnt
+check "and as Windows reads it" mount -t iso9660 -o ro,norock,utf8 "$cd" /mnt
+tree "Joliet" "$(basename /mnt/docs/deep/yyy*)"
+umount /mnt
+check "and as MS-DOS did" mount -t iso9660 -o ro,norock,nojoliet "$cd" /mnt
+same "short names" letters "$(cat /mnt/docs/gr__e__1.txt)"
+umount /mnt
+eject cd0 patience=60
+answered "it comes out" 200 "done"
+insert usb0 fat32.disc
+usb=$(host dev usb0)
+host size usb0 >/dev/null
+check "the host mounts the stick" mount -t vfat -o utf8 "$usb" /mnt
+tree "FAT32" "$longest"
+umount /mnt
+eject usb0 patience=60
+check "and it is in order" fsck.fat -n $images/fat32.disc
