@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/device.h"
 #include "base/fd.h"
-#include "images/device.h"
 #include "images/hidden.h"
 
 int store_init(struct store *s, const struct store_config *config, struct err *e)

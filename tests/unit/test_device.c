@@ -8,7 +8,7 @@
 #include <sys/sysmacros.h>
 
 #include "base/util.h"
-#include "images/device.h"
+#include "base/device.h"
 #include "tests/unit/sysfs_fixture.h"
 
 static void block(const char *number, const char *name, const char *size)

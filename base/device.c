@@ -1,4 +1,4 @@
-#include "images/device.h"
+#include "base/device.h"
 
 #include <stdio.h>
 #include <string.h>
