@@ -55,6 +55,12 @@ static void on_schedule(void *owner, const json_t *schedule)
     events_publish(a->events, "schedule", schedule);
 }
 
+static void on_gadget_store(void *owner, const json_t *store)
+{
+    const struct api *a = owner;
+    detach_on_store(a->detaches, store);
+}
+
 static void on_host_ejected(void *owner, const json_t *event)
 {
     const struct api *a = owner;
@@ -66,14 +72,25 @@ static void on_host_ejected(void *owner, const json_t *event)
     audit_host_ejected(a, data);
 }
 
+static void publish_members(const struct api *a, const char *kind, const json_t *event, const char *const *members)
+{
+    cleanup_json json_t *data = json_object();
+    for (size_t i = 0; members[i]; i++) json_put_text(data, members[i], json_text(event, members[i]));
+    events_publish(a->events, kind, data);
+}
+
 static void on_storage_cut(void *owner, const json_t *event)
 {
-    static const char *const members[] = {"drive", "image", "store", "how"};
     const struct api *a = owner;
-    cleanup_json json_t *data = json_object();
-    for (size_t i = 0; i < ARRAY_LEN(members); i++) json_put_text(data, members[i], json_text(event, members[i]));
-    if (a->library) library_doubt(a->library, json_text(event, "store"), json_text(event, "image"));
-    events_publish(a->events, "storage_cut", data);
+    library_doubt(a->library, json_text(event, "store"), json_text(event, "image"));
+    publish_members(a, "storage_cut", event, (const char *const[]){"drive", "image", "store", "how", NULL});
+}
+
+static void on_storage_gone(void *owner, const json_t *event)
+{
+    const struct api *a = owner;
+    library_look(a->library, json_text(event, "store"));
+    publish_members(a, "storage_gone", event, (const char *const[]){"drive", "image", "store", NULL});
 }
 
 static void mark_interrupted(const struct api *a, const json_t *operation)
@@ -138,7 +155,9 @@ static void on_store(void *owner, const json_t *store)
 {
     const struct api *a = owner;
     if (json_flag(store, "attached")) unclean_marks_retry(a->marks);
-    events_publish(a->events, "store", store);
+    cleanup_json json_t *described = json_copy((json_t *)(uintptr_t)store);
+    detach_describe(a->detaches, described);
+    events_publish(a->events, "store", described);
 }
 
 static void on_transfer(void *owner, const json_t *transfer)
@@ -211,7 +230,9 @@ struct api *api_new(const char *gadget_socket, struct library *lib, const struct
 {
     struct api *a = calloc(1, sizeof *a);
     if (a) a->events = events_new();
-    if (!a || !a->events) {
+    if (a && a->events) a->detaches = detaches_new(a);
+    if (!a || !a->detaches) {
+        if (a) events_free(a->events);
         free(a);
         err_set(e, ERR_UNAVAILABLE, "Out of memory");
         return NULL;
@@ -231,8 +252,8 @@ struct api *api_new(const char *gadget_socket, struct library *lib, const struct
     }
 
     /* From here on the client's thread calls us; it needs no more than stands above. */
-    const struct gadget_listener listener = {a, on_drive, on_operation, on_system, on_schedule, on_host_ejected,
-                                             on_storage_cut, on_synced};
+    const struct gadget_listener listener = {a, on_drive, on_operation, on_system, on_schedule, on_gadget_store, on_host_ejected,
+                                             on_storage_cut, on_storage_gone, on_synced};
     a->gadget = gadget_client_new(gadget_socket, &listener, e);
     if (!a->gadget) {
         api_free(a);
@@ -255,6 +276,7 @@ void api_stop(struct api *a)
     events_stop(a->events);
     transfers_stop(library_transfers(a->library));
     gadget_client_stop(a->gadget);
+    detaches_stop(a->detaches);
 }
 
 void api_free(struct api *a)
@@ -268,6 +290,7 @@ void api_free(struct api *a)
     }
     gadget_client_free(a->gadget);
     unclean_marks_free(a->marks);
+    detaches_free(a->detaches);
     events_free(a->events);
     free(a);
 }

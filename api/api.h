@@ -7,6 +7,7 @@
 #pragma once
 
 #include "api/audit.h"
+#include "api/detach.h"
 #include "api/events.h"
 #include "api/http.h"
 #include "api/unclean.h"
@@ -38,6 +39,7 @@ struct api {
     struct library *library;
     struct api_makers makers;
     struct events *events;
+    struct detaches *detaches;
     struct api_history history;
     struct api_audit audit;
     struct unclean_marks *marks;

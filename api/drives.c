@@ -143,8 +143,10 @@ void api_put_medium(struct api *a, const struct api_request *rq, struct api_resp
     }
     /* A delete looks for users of the image under the same lock: it sees this operation, or comes before it. */
     library_use_lock(a->library);
-    json_t *operation = work_send(a, take_ptr(request), rs);
+    bool may = library_may_use(a->library, in.store, &e) == 0; /* its store may have begun to leave meanwhile */
+    json_t *operation = may ? work_send(a, take_ptr(request), rs) : NULL;
     library_use_unlock(a->library);
+    if (!may) api_problem(rs, &e);
     if (operation) work_answer(a, rq, operation, false, rs);
 }
 

@@ -19,7 +19,7 @@ struct events;
 struct events *events_new(void);
 void events_free(struct events *ev);
 
-/* kind: "drive", "operation", "image", "transfer", "store", "system", "schedule", "host_ejected", "storage_cut". data is
+/* kind: "drive", "operation", "image", "transfer", "store", "system", "schedule", "host_ejected", "storage_cut", "storage_gone". data is
  * borrowed; it is serialised at once. */
 void events_publish(struct events *ev, const char *kind, const json_t *data);
 

@@ -38,6 +38,9 @@ extern api_handler api_create_image, api_verify_image, api_list_image_files;
 /* stores.c */
 extern api_handler api_list_stores, api_get_store, api_rescan_store;
 
+/* detach.c */
+extern api_handler api_detach_store, api_attach_store;
+
 /* events_stream.c */
 extern api_handler api_stream_events;
 

@@ -58,6 +58,8 @@
       "Insert read-only, ask for a reattach with \"reattach\": true, or take the risk with \"accept_stale_host\": true.") \
     X(ERR_STORE_DETACHED,           "store_detached",             409, "The store is not attached",               \
       "Attach the store first.")                                                                                  \
+    X(ERR_STORE_IN_USE,             "store_in_use",               409, "Something uses the store",                 \
+      "End what the detail names (fuser -vm shows programs with open files), and ask again.")                     \
     X(ERR_STORE_READ_ONLY,          "store_read_only",            409, "The store is read-only",                  \
       "Use another store.")                                                                                       \
     X(ERR_GADGET_DETACHED,          "gadget_detached",            409, "No USB device controller is bound",       \
@@ -92,6 +94,8 @@
       "Use a regular file or a block device of at least one 512-byte sector.")                                    \
     X(ERR_DRIVE_TYPE_DIFFERS,       "drive_type_differs",         422, "The drive is of another type",            \
       "Use a drive of that type, or change this one's under /type.")                                              \
+    X(ERR_UNMOUNT_UNAVAILABLE,      "unmount_unavailable",        422, "The store cannot be unmounted",            \
+      "Detach it without unmount, and unmount it yourself where it is a mount.")                                  \
     X(ERR_STORE_CANNOT,             "store_cannot",               422, "The store's file system cannot do this",     \
       "Use a store on a file system with permissions and extended attributes, such as ext4.")                     \
     X(ERR_DIGEST_MISMATCH,          "digest_mismatch",            422, "The content does not match its digest",   \

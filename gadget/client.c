@@ -109,6 +109,11 @@ json_t *gadget_client_drive(struct gadget_client *c, const char *name)
     return share(c, mirror_drive, name);
 }
 
+json_t *gadget_client_store(struct gadget_client *c, const char *name)
+{
+    return share(c, mirror_store, name);
+}
+
 json_t *gadget_client_operation(struct gadget_client *c, const char *id)
 {
     return share(c, mirror_operation, id);
@@ -206,4 +211,19 @@ json_t *gadget_client_wait(struct gadget_client *c, const char *id, msec deadlin
     json_incref(operation);
     pthread_mutex_unlock(&c->lock);
     return operation;
+}
+
+json_t *gadget_client_wait_store(struct gadget_client *c, const char *name, msec deadline)
+{
+    msec left;
+    pthread_mutex_lock(&c->lock);
+    for (;;) {
+        const json_t *store = mirror_store(&c->mirror, name);
+        bool rests = c->live && (!store || !json_text(store, "step")[0]);
+        if (c->stopping || (rests && !c->telling) || (left = deadline - clock_boot_ms()) <= 0) break;
+        cond_wait_ms(&c->changed, &c->lock, left);
+    }
+    json_t *store = json_incref(mirror_store(&c->mirror, name));
+    pthread_mutex_unlock(&c->lock);
+    return store;
 }

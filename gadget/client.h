@@ -20,8 +20,10 @@ struct gadget_listener {          /* called from the client's thread; must not c
     void (*operation)(void *owner, const json_t *operation);
     void (*system)(void *owner, const json_t *system);       /* the gadget's part of /system; NULL: connection lost */
     void (*schedule)(void *owner, const json_t *schedule);
+    void (*store)(void *owner, const json_t *store);         /* protocol.md; not the API's */
     void (*host_ejected)(void *owner, const json_t *event);  /* {"drive", "image", "store"} */
     void (*storage_cut)(void *owner, const json_t *event);   /* {"drive", "image", "store", "how"} */
+    void (*storage_gone)(void *owner, const json_t *event);  /* {"drive", "image", "store"} */
     /* After each (re)connection, once all of the above were called for what stands in `hello`: the operations that
      * trayd-gadget knows. One that is believed to be under way and is not among them will never end. */
     void (*synced)(void *owner, const json_t *operations);
@@ -43,6 +45,12 @@ json_t *gadget_client_drive(struct gadget_client *c, const char *name);
 json_t *gadget_client_system(struct gadget_client *c);
 json_t *gadget_client_operation(struct gadget_client *c, const char *id); /* of the unfinished and newest finished */
 json_t *gadget_client_operations(struct gadget_client *c); /* array of all those, oldest first */
+
+json_t *gadget_client_store(struct gadget_client *c, const char *name);
+
+/* Waits until nothing is under way with that store, at most until `deadline` (boot time). Returns it as it is then, NULL where
+ * it is not known. */
+json_t *gadget_client_wait_store(struct gadget_client *c, const char *name, msec deadline);
 
 /* Sends `request` (stolen), waits for the answer (10 s at most; then `unavailable`). Returns the `ok` object, or
  * NULL with *e and, in *ret_problem (may be NULL), the members beside code and detail (evidence), or NULL. */

@@ -18,7 +18,7 @@
 #define WORTH_TELLING 1000 /* ms of being away: at start trayd-gadget is always a little later */
 #define HELLO_ID 0          /* calls begin with 1 */
 
-enum change { CHANGE_DRIVE, CHANGE_OPERATION, CHANGE_SYSTEM };
+enum change { CHANGE_DRIVE, CHANGE_OPERATION, CHANGE_SYSTEM, CHANGE_STORE };
 
 static void apply(struct gadget_client *c, enum change kind, json_t *value)
 {
@@ -28,6 +28,7 @@ static void apply(struct gadget_client *c, enum change kind, json_t *value)
     case CHANGE_DRIVE: mirror_set_drive(&c->mirror, value); break;
     case CHANGE_OPERATION: mirror_set_operation(&c->mirror, value); break;
     case CHANGE_SYSTEM: mirror_set_system(&c->mirror, value); break;
+    case CHANGE_STORE: mirror_set_store(&c->mirror, value); break;
     }
     c->telling = true;
     pthread_mutex_unlock(&c->lock);
@@ -36,6 +37,7 @@ static void apply(struct gadget_client *c, enum change kind, json_t *value)
     case CHANGE_DRIVE: l->drive(l->owner, value); break;
     case CHANGE_OPERATION: l->operation(l->owner, value); break;
     case CHANGE_SYSTEM: l->system(l->owner, value); break;
+    case CHANGE_STORE: l->store(l->owner, value); break;
     }
     pthread_mutex_lock(&c->lock);
     c->telling = false;
@@ -47,19 +49,23 @@ static int take_event(struct gadget_client *c, const char *kind, const json_t *m
 {
     json_t *drive = json_object_get(message, "drive");
     json_t *operation = json_object_get(message, "operation");
-    json_t *system = json_object_get(message, "system");
+    json_t *system = json_object_get(message, "system"), *store = json_object_get(message, "store");
     if (strcmp(kind, "drive") == 0 && json_text(drive, "name")[0])
         apply(c, CHANGE_DRIVE, drive);
     else if (strcmp(kind, "operation") == 0 && json_text(operation, "id")[0])
         apply(c, CHANGE_OPERATION, operation);
     else if (strcmp(kind, "system") == 0 && json_is_object(system))
         apply(c, CHANGE_SYSTEM, system);
+    else if (strcmp(kind, "store") == 0 && json_text(store, "name")[0])
+        apply(c, CHANGE_STORE, store);
     else if (strcmp(kind, "schedule") == 0 && json_is_object(json_object_get(message, "schedule")))
         c->listener.schedule(c->listener.owner, json_object_get(message, "schedule"));
     else if (strcmp(kind, "host_ejected") == 0 && json_is_string(drive))
         c->listener.host_ejected(c->listener.owner, message);
     else if (strcmp(kind, "storage_cut") == 0 && json_is_string(drive))
         c->listener.storage_cut(c->listener.owner, message);
+    else if (strcmp(kind, "storage_gone") == 0 && json_is_string(drive))
+        c->listener.storage_gone(c->listener.owner, message);
     else
         return err_set(e, ERR_INTERNAL, "an event that cannot be understood: \"%.40s\"", kind);
     return 0;
@@ -78,6 +84,7 @@ static int take_hello(struct gadget_client *c, const json_t *answer, struct err 
     cleanup_json json_t *operations = json_copy(c->mirror.operations); /* in the order in which they were asked for */
     pthread_mutex_unlock(&c->lock);
 
+    json_array_foreach(json_object_get(hello, "stores"), i, item) l->store(l->owner, item);
     json_array_foreach(json_object_get(hello, "drives"), i, item) l->drive(l->owner, item);
     json_array_foreach(operations, i, item) l->operation(l->owner, item);
     l->system(l->owner, json_object_get(hello, "system"));
@@ -97,9 +104,11 @@ static void take_answer(struct gadget_client *c, json_int_t id, json_t *answer)
 {
     const json_t *ok = json_object_get(answer, "ok");
     json_t *operation = json_object_get(ok, "operation"), *system = json_object_get(ok, "system");
+    json_t *store = json_object_get(ok, "store");
     const char *name = json_text(operation, "id");
     if (name[0] && !mirror_operation(&c->mirror, name)) apply(c, CHANGE_OPERATION, operation);
     if (json_is_object(system)) apply(c, CHANGE_SYSTEM, system);
+    if (json_text(store, "name")[0]) apply(c, CHANGE_STORE, store);
 
     pthread_mutex_lock(&c->lock);
     for (struct pending *p = c->pending; p; p = p->next)

@@ -38,6 +38,7 @@ int daemon_submit(struct daemon *d, size_t drive, const struct drive_request *rq
         return -1;
     }
     if (!d->started) return err_set(e, ERR_UNAVAILABLE, "The gadget is not built yet");
+    if (rq->action == OP_INSERT && stores_may_use(d, rq->image, e) < 0) return -1;
     struct operation *op = operations_add(d->operations, drive, rq, by);
     if (!op) return err_set(e, ERR_UNAVAILABLE, "Out of memory");
     struct drive_event ev = {.kind = DRIVE_REQUEST, .request = op->rq};
@@ -130,6 +131,7 @@ struct daemon *daemon_new(const struct gadget_config *c, struct loop *l, const c
     if (fd_read_line("/proc/sys/kernel/random/boot_id", d->boot_id, sizeof d->boot_id) < 0) d->boot_id[0] = '\0';
     for (size_t i = 0; i < d->units_len; i++) init_unit(d, i);
     reattach_init(d);
+    stores_init(d);
     state_file_load(d);
 
     const struct engine_sink sink = daemon_sink(d);
@@ -142,6 +144,7 @@ struct daemon *daemon_new(const struct gadget_config *c, struct loop *l, const c
     FAULT_POINT("gadget.give");
     d->engine->class->gadget(d->engine, d->attachment == ATTACHMENT_WANTED ? GADGET_START : GADGET_START_UNBOUND);
     FAULT_POINT("gadget.given");
+    stores_resume(d);
     return d;
 }
 

@@ -15,9 +15,11 @@
 #include "gadget/operations.h"
 #include "gadget/reattach.h"
 #include "gadget/stall.h"
+#include "gadget/stores.h"
 
 struct medium_info {               /* what people want to know of a medium, and how to recognise it */
     uint64_t device, inode, size;
+    uint64_t storage;              /* device number of what it lies on; 0: not known */
     msec inserted_real;            /* 0: before we knew */
     char by[OPERATION_BY_MAX];
     struct backing backing;        /* what may be cut under it */
@@ -40,6 +42,7 @@ struct unit {                      /* a drive with all that belongs to it */
     bool stall_told;               /* the listeners know of it, */
     bool patience_told;            /* ... and that the host's patience has ended */
     struct storage_cut cut;        /* of the storage under its medium */
+    bool storage_gone;             /* it was pulled or disconnected, and the listeners know */
     uint64_t flushed_written;      /* bytes that the host had written when the engine was last told to flush, */
     msec flushed_at;               /* ... and when */
     struct evidence evidence;
@@ -84,6 +87,7 @@ struct daemon {
     struct operations *operations;
     struct unit units[DRIVES_MAX];
     size_t units_len;
+    struct store_departure stores[STORES_MAX];
     struct reattach reattach;
     struct engine_link link;
     struct host_resets resets;

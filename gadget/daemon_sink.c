@@ -21,7 +21,7 @@ static bool same_file(const struct medium_info *a, const struct engine_medium *b
 
 static struct medium_info info_of(const struct engine_medium *m)
 {
-    return (struct medium_info){.device = m->device, .inode = m->inode, .size = m->size, .backing = m->backing};
+    return (struct medium_info){.device = m->device, .inode = m->inode, .size = m->size, .storage = m->storage, .backing = m->backing};
 }
 
 /* Which image is it that the kernel shows? Compared by device and inode; by path only what we never opened. */
@@ -254,5 +254,5 @@ static void on_held(void *owner, size_t drive)
 struct engine_sink daemon_sink(struct daemon *d)
 {
     return (struct engine_sink){.owner = d, .result = on_result, .gadget = on_gadget, .link = on_link,
-                                .closed = on_closed, .active = on_active, .cut = daemon_on_cut, .held = on_held};
+                                .closed = on_closed, .active = on_active, .store = stores_on_result, .cut = daemon_on_cut, .held = on_held};
 }

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "base/device.h"
 #include "base/fault.h"
 #include "base/log.h"
 #include "gadget/build.h"
@@ -14,6 +15,18 @@
 #define STALL_OLD 60000        /* ms; a host has long done what it does about it: looking every few seconds is enough */
 #define STALL_OLD_LOOK 5000
 #define LOOKS_WITHOUT_COMMAND 3 /* of a host that does not even poll; then inotify wakes us */
+
+/* That something has become of the storage under a medium. */
+static void announce(const struct unit *u, const char *kind)
+{
+    const struct image_ref *image = images_ref(u->daemon->images, u->machine.medium.image);
+    json_t *event = json_object();
+    json_put_text(event, "drive", u->config->name);
+    json_put_text(event, "image", image ? image->name : "");
+    json_put_text(event, "store", image ? image->store : "");
+    if (u->cut.at_real) json_put_text(event, "how", store_cut_names[u->cut.how]);
+    gadget_socket_announce(u->daemon->socket, kind, event);
+}
 
 /* ---- the watchdog ------------------------------------------------------------------------------------------------ */
 
@@ -51,6 +64,20 @@ msec daemon_storage_look_at(const struct unit *u, msec now)
     return (now / every + 1) * every; /* all drives at the same moments */
 }
 
+/* ---- storage that went by itself --------------------------------------------------------------------------------- */
+
+void daemon_note_gone(struct unit *u)
+{
+    bool gone = u->machine.medium.image && u->medium.storage && device_is_gone("/sys", u->medium.storage);
+    if (gone == u->storage_gone) return;
+    u->storage_gone = gone;
+    u->untold = true;
+    u->told_at = 0; /* at once */
+    if (!gone) return;
+    log_warning("%s: the storage under its medium has gone", u->config->name);
+    announce(u, "storage_gone");
+}
+
 /* ---- what the host writes ---------------------------------------------------------------------------------------- */
 
 void daemon_flush(struct unit *u, msec now)
@@ -81,17 +108,6 @@ bool daemon_may_cut(const struct unit *u)
     return true;
 }
 
-static void announce(const struct unit *u)
-{
-    const struct image_ref *image = images_ref(u->daemon->images, u->machine.medium.image);
-    json_t *event = json_object();
-    json_put_text(event, "drive", u->config->name);
-    json_put_text(event, "image", image ? image->name : "");
-    json_put_text(event, "store", image ? image->store : "");
-    json_put_text(event, "how", store_cut_names[u->cut.how]);
-    gadget_socket_announce(u->daemon->socket, "storage_cut", event);
-}
-
 /* Other drives whose media lie on the same storage lose it with this one. */
 void daemon_cut(struct unit *u, msec now)
 {
@@ -106,7 +122,7 @@ void daemon_cut(struct unit *u, msec now)
         hit->cut = (struct storage_cut){.at_real = clock_real_ms(), .how = how};
         if (hit != u) drive_was_cut(&hit->machine, now);
         hit->untold = true;
-        announce(hit);
+        announce(hit, "storage_cut");
     }
     FAULT_POINT("cut.give");
     d->engine->class->cut(d->engine, u->index, &u->medium.backing);

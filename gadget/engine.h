@@ -15,6 +15,7 @@
 #include "base/loop.h"
 #include "gadget/backing.h"
 #include "gadget/config.h"
+#include "gadget/departure.h"
 #include "gadget/drive.h"
 
 #define MEDIUM_PATH_MAX 4096
@@ -48,6 +49,19 @@ struct engine_result {
     bool medium_known;          /* `medium` was read back from the kernel after the order (all but OPEN and SYNC) */
     msec seen_real;             /* when it was, where the engine knows it better than whoever gets the result; else 0 */
     struct engine_medium medium;/* OPEN: of the image that was opened */
+};
+
+struct store_order {            /* a step of taking a store away, or bringing it back (departure.h) */
+    enum departure_step step;
+    uint32_t ticket;
+    struct store_mount mount;
+};
+
+struct store_result {
+    uint32_t ticket;
+    struct err err;             /* code 0: done */
+    bool mount_known;
+    struct store_mount mount;   /* as it is now */
 };
 
 enum engine_break { BREAK_BY_ATTRIBUTE, BREAK_BY_SIGNAL, BREAK_BY_CUT /* of the storage, by cut() */, BREAK_NOT };
@@ -95,6 +109,7 @@ struct engine_sink {
     void (*closed)(void *owner, size_t drive); /* the kernel seems to have let go of the image: observe */
     void (*active)(void *owner, size_t drive); /* the host did something after quiet; one-shot until the next arm() */
     void (*cut)(void *owner, size_t drive, const struct err *e); /* the end of a cut(): e->code 0, or why it failed */
+    void (*store)(void *owner, size_t store, const struct store_result *r);
     void (*held)(void *owner, size_t drive);   /* a call of an earlier process is still under way there; when it ends,
                                                   a result for an OBSERVE with ticket 0 follows */
 };
@@ -113,6 +128,9 @@ struct engine_class {
     void (*cut)(struct engine *e, size_t drive, const struct backing *b);
     /* The host has written to the drive's medium: brings it to the storage, without waiting for that. */
     void (*flush)(struct engine *e, size_t drive);
+    /* A step with a store that no drive uses. Its workers let go of what they still hold there, then one of them does the
+     * step; sink->store tells the end, if it ever comes. Steps of one store are done in the order in which they came. */
+    void (*store)(struct engine *e, size_t store, const struct store_order *o);
     void (*free)(struct engine *e);
 };
 

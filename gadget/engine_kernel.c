@@ -290,6 +290,7 @@ static void kernel_free(struct engine *e)
     for (size_t i = 0; i <= STORES_MAX; i++) {
         worker_free(k->stores[i]);
         worker_free(k->flushers[i]);
+        if (i < STORES_MAX) worker_free(k->leavers[i]);
     }
     for (size_t i = 0; i < e->config->drives_count; i++) kernel_drive_done(&k->drives[i]);
     udc_free(k->udc);
@@ -308,6 +309,7 @@ static const struct engine_class kernel_class = {
     .break_io = kernel_break,
     .cut = kernel_cut,
     .flush = kernel_flush,
+    .store = kernel_store,
     .free = kernel_free,
 };
 

@@ -1,9 +1,10 @@
 /*
  * engine_kernel.h - the parts of the kernel engine, for its own files only (engine_kernel.c, kernel_drive.c,
- * kernel_storage.c).
+ * kernel_storage.c, kernel_store.c).
  *
  * Workers: one per mass_storage function for its LUNs' attributes, two per store for images (one brings what the host
- * writes to the storage), the same for media that lie in none of the stores, one for the gadget itself.
+ * writes to the storage), the same for media that lie in none of the stores, one more for a store that is taken away, one
+ * for the gadget itself.
  * All of the engine's state is here, in the parent; a worker knows nothing but its request.
  */
 #pragma once
@@ -54,6 +55,8 @@ struct kernel_engine {
     char store_names[STORES_MAX + 1][STORE_NAME_MAX + 24];
     struct worker *flushers[STORES_MAX + 1];      /* so are these: they hang for as long as the storage takes */
     char flusher_names[STORES_MAX + 1][STORE_NAME_MAX + 24];
+    struct worker *leavers[STORES_MAX];           /* take stores away */
+    char leaver_names[STORES_MAX][STORE_NAME_MAX + 24];
     struct worker *gadget;
     struct worker *breaker;                       /* for break_io, when the function's own worker hangs; made when needed */
     struct worker *cutter;                        /* cuts storage; made when needed */
@@ -78,6 +81,7 @@ struct task {                    /* a job with its request */
     enum watch_sort sort;
     bool quiet;                  /* SYNC: nobody asked */
     unsigned deaths;             /* GADGET, LUN: of workers over it */
+    size_t store;                /* STORE, and the fences before it */
     enum drive_do died_doing;    /* LUN: what the one that died was to do; since then it is only observed */
     struct work work;
 };
@@ -98,6 +102,7 @@ void kernel_drive_observe(struct kernel_drive *d); /* with ticket 0 */
 /* Of a job that nobody waits for; logs its error where task.quiet. */
 void kernel_ignore_answer(struct worker_job *job, enum worker_end end, const void *answer, int fds[PACKET_FDS_MAX]);
 void kernel_drive_arm(struct engine *e, size_t drive);
+void kernel_drive_leave_store(struct kernel_drive *d, size_t store); /* what was opened there, and is in no drive */
 
 /* ---- kernel_storage.c ---- */
 
@@ -107,6 +112,10 @@ void kernel_limit_dirty(struct kernel_engine *k); /* another medium is in some d
 
 /* Who syncs an image of that store: its flusher, where that has a file open. */
 struct worker *kernel_sync_worker(struct kernel_engine *k, size_t store);
+
+/* ---- kernel_store.c ---- */
+
+void kernel_store(struct engine *e, size_t store, const struct store_order *o); /* as in struct engine_class */
 
 /* ---- engine_kernel.c ---- */
 

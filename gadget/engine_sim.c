@@ -14,6 +14,7 @@
 #include "gadget/build.h"
 #include "gadget/image.h"
 #include "gadget/sim.h"
+#include "gadget/sim_store.h"
 
 #define ORDER_TAKES 2     /* ms; so that nothing comes back from inside the call that gave it */
 #define LINE_MAX_BYTES 256
@@ -47,6 +48,8 @@ struct engine_sim {
     struct engine engine;
     struct sim_drive drives[DRIVES_MAX];
     struct sim_kernel *kernel;
+    struct sim_store stores[STORES_MAX];
+    struct loop_timer stores_done;
     struct engine_link link;
     struct gadget_result gadget;    /* to be reported */
     struct loop_timer gadget_done;
@@ -298,6 +301,37 @@ static void cut(struct engine *e, size_t drive, const struct backing *b)
 
 static void flush(attr_unused struct engine *e, attr_unused size_t drive) {} /* no byte of an image is ever written here */
 
+/* ---- stores ------------------------------------------------------------------------------------------------------ */
+
+static void on_stores_done(struct loop_timer *t, attr_unused msec now)
+{
+    struct engine_sim *s = t->owner;
+    struct store_result r;
+    for (size_t i = 0; i < s->engine.config->stores.count; i++)
+        if (sim_store_perform(&s->stores[i], s->engine.config->stores.items[i].path, &r))
+            s->engine.sink.store(s->engine.sink.owner, i, &r);
+}
+
+/* What was opened there and is in no drive is let go of, as the kernel engine does. */
+static void order_store(struct engine *e, size_t store, const struct store_order *o)
+{
+    struct engine_sim *s = sim_of(e);
+    for (size_t i = 0; i < e->config->drives_count; i++)
+        if (s->drives[i].opened_fd >= 0 && store_list_of_path(&e->config->stores, s->drives[i].opened.path) == store)
+            close(take_fd(&s->drives[i].opened_fd));
+    s->stores[store].order = *o;
+    loop_timer_set(e->loop, &s->stores_done, clock_boot_ms() + ORDER_TAKES);
+}
+
+static int control_store(struct engine_sim *s, const char *name, const char *word, struct err *e)
+{
+    const struct store_config *store = store_list_find(&s->engine.config->stores, name);
+    if (!store) return err_set(e, ERR_NOT_FOUND, "no such store");
+    if (sim_store_tell(&s->stores[store - s->engine.config->stores.items], word, e) < 0) return -1;
+    loop_timer_set(s->engine.loop, &s->stores_done, clock_boot_ms());
+    return 0;
+}
+
 /* ---- the control socket ------------------------------------------------------------------------------------------ */
 
 /* The kernel forgets what it has yet to tell; the host locks again what it had locked. */
@@ -360,7 +394,7 @@ static int control_drive(struct engine_sim *s, struct sim_drive *d, const char *
     return 0;
 }
 
-/* "enumerations", "link configured", "state DRIVE", or "VERB DRIVE [ARGUMENT]". */
+/* "enumerations", "link configured", "store NAME WORD", "state DRIVE", or "VERB DRIVE [ARGUMENT]". */
 static void control(struct engine_sim *s, char *line, char *answer, size_t size)
 {
     char *save, *verb = strtok_r(line, " \n", &save);
@@ -384,6 +418,8 @@ static void control(struct engine_sim *s, char *line, char *answer, size_t size)
     }
     if (subject && strcmp(verb, "link") == 0)
         result = control_link(s, subject, &e);
+    else if (argument && strcmp(verb, "store") == 0)
+        result = control_store(s, subject, argument, &e);
     else if (d)
         result = control_drive(s, d, verb, argument ? argument : "", &e);
     else
@@ -455,7 +491,8 @@ static void free_engine(struct engine *e)
 
 static const struct engine_class class = {
     .name = "simulation", .gadget = order_gadget, .order = give_order, .sample = take_sample, .arm = arm,
-    .capabilities = capabilities, .break_io = break_io, .cut = cut, .flush = flush, .free = free_engine,
+    .capabilities = capabilities, .break_io = break_io, .cut = cut, .flush = flush, .store = order_store,
+    .free = free_engine,
 };
 
 struct engine *engine_sim_new(const struct gadget_config *c, struct loop *l, const struct engine_sink *sink,
@@ -482,6 +519,7 @@ struct engine *engine_sim_new(const struct gadget_config *c, struct loop *l, con
         loop_timer_init(&s->drives[i].cut_done, on_cut_done, &s->drives[i]);
     }
     loop_timer_init(&s->gadget_done, on_gadget_done, s);
+    loop_timer_init(&s->stores_done, on_stores_done, s);
     if (listen_on(s, control_path, e) < 0) {
         free_engine(&s->engine);
         return NULL;

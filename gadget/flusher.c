@@ -19,6 +19,11 @@ static void let_go(size_t drive)
     held[drive].open = false;
 }
 
+void flusher_let_go(void)
+{
+    for (size_t i = 0; i < DRIVES_MAX; i++) let_go(i);
+}
+
 /* The file that is open for this drive, where it is this image. */
 static bool holds(size_t drive, int fd)
 {

@@ -15,3 +15,5 @@
 /* `fd` is the image's O_PATH descriptor. As image_write_back() and image_sync(): 0, or -1 with *e. */
 int flusher_write_back(size_t drive, int fd, struct err *e);
 int flusher_sync(size_t drive, int fd, struct err *e);
+
+void flusher_let_go(void); /* of every file */

@@ -189,6 +189,12 @@ static void take_note(struct kernel_drive *d, enum drive_do what, const struct e
                                         .store = store_of(d->k->base.config, r->medium.path)});
 }
 
+void kernel_drive_leave_store(struct kernel_drive *d, size_t store)
+{
+    if (d->next.fd >= 0 && d->next.store == store) release(d, &d->next, false);
+    if (d->removed.fd >= 0 && d->removed.store == store) release(d, &d->removed, true);
+}
+
 /* ---- orders ------------------------------------------------------------------------------------------------------ */
 
 static struct engine_result died(const struct task *t)

@@ -9,6 +9,7 @@ void mirror_done(struct mirror *m)
 {
     json_decref(m->system);
     json_decref(m->drives);
+    json_decref(m->stores);
     json_decref(m->operations);
     *m = (struct mirror){0};
 }
@@ -27,6 +28,8 @@ int mirror_check(const json_t *hello, struct err *e)
 {
     if (!json_is_object(json_object_get(hello, "system"))) return err_set(e, ERR_INTERNAL, "hello has no system");
     if (check_items(json_object_get(hello, "drives"), "drives", "name", e) < 0) return -1;
+    const json_t *stores = json_object_get(hello, "stores");
+    if (stores && check_items(stores, "stores", "name", e) < 0) return -1;
     return check_items(json_object_get(hello, "operations"), "operations", "id", e);
 }
 
@@ -37,6 +40,8 @@ void mirror_reset(struct mirror *m, const json_t *hello)
     mirror_done(m);
     m->system = json_incref(json_object_get(hello, "system"));
     m->drives = json_copy(json_object_get(hello, "drives"));
+    const json_t *stores = json_object_get(hello, "stores");
+    m->stores = stores ? json_copy((json_t *)(uintptr_t)stores) : json_array();
     m->operations = json_array();
     json_array_foreach(json_object_get(hello, "operations"), i, operation) mirror_set_operation(m, operation);
 }
@@ -47,16 +52,26 @@ void mirror_set_system(struct mirror *m, json_t *system)
     m->system = json_incref(system);
 }
 
-void mirror_set_drive(struct mirror *m, json_t *drive)
+static void set_named(json_t *list, json_t *item)
 {
     size_t i;
     json_t *old;
-    json_array_foreach(m->drives, i, old)
-        if (strcmp(json_text(old, "name"), json_text(drive, "name")) == 0) {
-            json_array_set(m->drives, i, drive);
+    json_array_foreach(list, i, old)
+        if (strcmp(json_text(old, "name"), json_text(item, "name")) == 0) {
+            json_array_set(list, i, item);
             return;
         }
-    json_array_append(m->drives, drive);
+    json_array_append(list, item);
+}
+
+void mirror_set_drive(struct mirror *m, json_t *drive)
+{
+    set_named(m->drives, drive);
+}
+
+void mirror_set_store(struct mirror *m, json_t *store)
+{
+    set_named(m->stores, store);
 }
 
 bool mirror_is_finished(const json_t *operation)
@@ -103,6 +118,11 @@ static json_t *find(const json_t *list, const char *key, const char *value)
 json_t *mirror_drive(const struct mirror *m, const char *name)
 {
     return find(m->drives, "name", name);
+}
+
+json_t *mirror_store(const struct mirror *m, const char *name)
+{
+    return find(m->stores, "name", name);
 }
 
 json_t *mirror_operation(const struct mirror *m, const char *id)

@@ -10,6 +10,7 @@
 struct mirror {
     json_t *system;     /* NULL until the first hello */
     json_t *drives;     /* array, in the order of the configuration; NULL until then */
+    json_t *stores;     /* array; the same */
     json_t *operations; /* array, oldest first: their ids sort by time */
 };
 
@@ -21,12 +22,14 @@ int mirror_check(const json_t *hello, struct err *e);
 /* Replaces everything by what a checked hello says. */
 void mirror_reset(struct mirror *m, const json_t *hello);
 
-void mirror_set_system(struct mirror *m, json_t *system);       /* borrowed, as in the next two */
+void mirror_set_system(struct mirror *m, json_t *system);       /* borrowed, as in the next three */
 void mirror_set_drive(struct mirror *m, json_t *drive);
+void mirror_set_store(struct mirror *m, json_t *store);
 void mirror_set_operation(struct mirror *m, json_t *operation); /* drops the oldest finished beyond those kept */
 
 json_t *mirror_drive(const struct mirror *m, const char *name);     /* borrowed; NULL if unknown */
 json_t *mirror_operation(const struct mirror *m, const char *id);
+json_t *mirror_store(const struct mirror *m, const char *name);
 
 bool mirror_is_finished(const json_t *operation);
 

@@ -9,7 +9,7 @@ struct wire {                      /* all members that any request may have, as 
     int64_t id;
     char what[16], by[OPERATION_BY_MAX], drive[DRIVE_NAME_MAX], image[NAME_BYTES_MAX + 1], store[IMAGE_STORE_MAX];
     char mode[16], on_timeout[16], lock_policy[32], swap[16], type[16], if_match[64], operation[32], order[16], then[16];
-    bool readonly, readonly_given, accept_stale_host, reattach, allow_collateral, if_empty, patience_given;
+    bool readonly, readonly_given, accept_stale_host, reattach, allow_collateral, if_empty, patience_given, unmount;
     msec patience;
 };
 
@@ -105,6 +105,16 @@ static int read_order(attr_unused struct daemon *d, const struct wire *w, struct
     return 0;
 }
 
+static int read_store(struct daemon *d, const struct wire *w, struct gadget_request *ret, struct err *e)
+{
+    const struct store_config *store = w->store[0] ? store_list_find(&d->config->stores, w->store) : NULL;
+    if (!store) return err_set(e, ERR_NOT_FOUND, "There is no store \"%.300s\"", w->store);
+    ret->store = (size_t)(store - d->config->stores.items);
+    ret->unmount = w->unmount;
+    strcpy(ret->order, w->order);
+    return 0;
+}
+
 /* The eject that may follow is a forced one. */
 static int read_break(struct daemon *d, const struct wire *w, struct gadget_request *ret, struct err *e)
 {
@@ -122,7 +132,7 @@ static const struct {
 } kinds[] = {
     {"hello", read_nothing},     {"schedules", read_nothing}, {"insert", read_insert},    {"eject", read_eject_only},
     {"cancel", read_operation},  {"force", read_operation},  {"gadget", read_order},
-    {"break", read_break},
+    {"break", read_break},       {"store", read_store},
 };
 
 int gadget_request_read(struct daemon *d, const json_t *message, struct gadget_request *ret, struct err *e)
@@ -137,7 +147,7 @@ int gadget_request_read(struct daemon *d, const json_t *message, struct gadget_r
         {.name = "readonly", .kind = JSON_FLAG, .ret = &w.readonly, .ret_given = &w.readonly_given},
         TEXT(by), TEXT(drive), TEXT(image), TEXT(store), TEXT(mode), TEXT(on_timeout), TEXT(lock_policy), TEXT(swap),
         TEXT(type), TEXT(if_match), TEXT(operation), TEXT(order), TEXT(then),
-        FLAG(accept_stale_host), FLAG(reattach), FLAG(allow_collateral), FLAG(if_empty),
+        FLAG(accept_stale_host), FLAG(reattach), FLAG(allow_collateral), FLAG(if_empty), FLAG(unmount),
     };
     if (json_read(message, members, ARRAY_LEN(members), e) < 0) return -1;
     *ret = (struct gadget_request){0};

@@ -13,8 +13,10 @@ struct gadget_request {
     size_t drive;                  /* insert, eject */
     struct drive_request rq;
     struct operation *operation;   /* cancel, force */
-    char order[16];                /* gadget */
+    char order[16];                /* gadget, store */
     bool then_eject;               /* break */
+    size_t store;                  /* store */
+    bool unmount;                  /* store */
 };
 
 /* Reads and checks `message`. Returns 0, or -1 with *e. */

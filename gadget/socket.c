@@ -127,6 +127,7 @@ static void do_hello(struct client *c, int64_t id)
     json_decref(operations);
     json_put(ok, "system", view_system(d));
     json_put(ok, "drives", drives);
+    json_put(ok, "stores", stores_view_all(d));
     json_put(ok, "operations", earlier);
     c->hello = true;
     if (!answer(c, id, "ok", ok)) return;
@@ -194,6 +195,23 @@ static void describe_break(const struct daemon *d, enum engine_break did, char *
         n += (size_t)snprintf(ret + n, size - n, "%s %s", i ? "," : "", d->units[i].config->name);
     for (size_t i = 0; i < d->config->functions_count && n < size; i++)
         n += (size_t)snprintf(ret + n, size - n, ", %s", d->config->functions[i].name);
+}
+
+static void do_store(struct client *c, int64_t id, const struct gadget_request *rq)
+{
+    struct daemon *d = c->socket->daemon;
+    struct err e;
+    int result = -1;
+    if (strcmp(rq->order, "detach") == 0)
+        result = stores_detach(d, rq->store, rq->unmount, rq->by, &e);
+    else if (strcmp(rq->order, "attach") == 0)
+        result = stores_attach(d, rq->store, rq->by, &e);
+    else
+        err_set(&e, ERR_BAD_REQUEST, "\"order\" is \"%s\"; it must be \"detach\" or \"attach\"", rq->order);
+    if (result < 0)
+        answer_error(c, id, &e, NULL);
+    else
+        answer(c, id, "ok", json_pack("{s:o}", "store", stores_view(d, rq->store)));
 }
 
 static void do_break(struct client *c, int64_t id, const struct gadget_request *rq)
@@ -301,6 +319,10 @@ static void do_request(struct client *c, int64_t id, const struct gadget_request
     }
     if (strcmp(rq->what, "break") == 0) {
         do_break(c, id, rq);
+        return;
+    }
+    if (strcmp(rq->what, "store") == 0) {
+        do_store(c, id, rq);
         return;
     }
     if (strcmp(rq->what, "cancel") == 0)

@@ -30,6 +30,7 @@ static json_t *medium_json(const struct unit *u, const struct images *images)
     json_put_int(m, "device", (json_int_t)u->medium.device);
     json_put_int(m, "inode", (json_int_t)u->medium.inode);
     json_put_int(m, "size", (json_int_t)u->medium.size);
+    json_put_int(m, "storage", (json_int_t)u->medium.storage);
     json_put_int(m, "inserted_real", u->medium.inserted_real);
     json_put_text(m, "by", u->medium.by);
     json_put_int(m, "base_read", (json_int_t)u->evidence.base_read);
@@ -122,6 +123,7 @@ void state_file_save(struct daemon *d)
     json_put(state, "outcomes", outcomes_json(d));
     for (size_t i = 0; i < d->units_len; i++) json_put(drives, d->units[i].config->name, drive_json(d, &d->units[i]));
     json_put(state, "drives", drives);
+    json_put(state, "stores", stores_save(d));
 
     char *text = json_write(state, true);
     if (!text || (d->saved_state && strcmp(text, d->saved_state) == 0)) {
@@ -156,6 +158,7 @@ static void load_medium(struct daemon *d, struct unit *u, const json_t *m)
     u->medium.device = (uint64_t)json_int(m, "device", 0);
     u->medium.inode = (uint64_t)json_int(m, "inode", 0);
     u->medium.size = (uint64_t)json_int(m, "size", 0);
+    u->medium.storage = (uint64_t)json_int(m, "storage", 0);
     u->medium.inserted_real = json_int(m, "inserted_real", 0);
     snprintf(u->medium.by, sizeof u->medium.by, "%s", json_text(m, "by"));
     u->evidence.base_read = (uint64_t)json_int(m, "base_read", 0);
@@ -263,6 +266,7 @@ bool state_file_load(struct daemon *d)
     d->unbound_since = json_int(state, "unbound_since", 0);
     d->bind_ordered = json_int(state, "bind_ordered", 0);
     load_outcomes(d, json_object_get(state, "outcomes"));
+    stores_load(d, json_object_get(state, "stores"));
     for (size_t i = 0; i < d->units_len; i++) {
         const json_t *drive = json_object_get(json_object_get(state, "drives"), d->units[i].config->name);
         if (drive) load_drive(d, &d->units[i], drive);

@@ -4,7 +4,7 @@
  * RUNTIME_DIR/gadget.state, a JSON object, replaced by rename before each call into the kernel that it describes:
  * quarantine and stale marks, generations, who inserted what and where the thread's counters stood, the operations
  * that are not finished and what is being done for them, the outcomes that no client has heard of, whether the gadget is
- * to be bound and since when it is not, the incarnation. It lies under /run: a reboot ends all of it.
+ * to be bound and since when it is not, the stores that were taken away, the incarnation. It lies under /run: a reboot ends all of it.
  */
 #pragma once
 

@@ -174,6 +174,7 @@ static json_t *view_medium(const struct daemon *d, const struct unit *u)
     json_put_flag(o, "readonly", m->medium.readonly);
     json_put_time(o, "inserted_at", u->medium.inserted_real);
     json_put_text(o, "inserted_by", u->medium.by[0] ? u->medium.by : NULL);
+    json_put_flag(o, "storage_gone", u->storage_gone);
     snprintf(etag, sizeof etag, "\"%s-%llu\"", d->incarnation, (unsigned long long)m->generation);
     json_put_text(o, "etag", etag);
     return o;

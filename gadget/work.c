@@ -65,6 +65,19 @@ static void serve_gadget(const struct gadget_config *c, enum gadget_order order,
     }
 }
 
+static void serve_store(const struct work *w, struct store_result *r)
+{
+    r->mount = w->mount;
+    r->mount_known = true;
+    switch (w->step) {
+    case STEP_NOTHING: break;
+    case STEP_SYNC: store_mount_sync(w->store_path, &r->mount, &r->err); break;
+    case STEP_UNMOUNT: store_mount_unmount(w->store_path, &r->mount, &r->err); break;
+    case STEP_CHECK: store_mount_check(&r->mount, &r->err); break;
+    case STEP_MOUNT: store_mount_again(w->store_path, &r->mount, &r->err); break;
+    }
+}
+
 void work_serve(const void *context, const void *request, int fds[PACKET_FDS_MAX], void *answer,
                 int ret_fds[PACKET_FDS_MAX])
 {
@@ -81,6 +94,8 @@ void work_serve(const void *context, const void *request, int fds[PACKET_FDS_MAX
     case WORK_CLOSE: break; /* worker_child_run() closes what came with a request */
     case WORK_WATCH: a->wd = image_watch(fds[0], fds[1], w->mask, &a->result.err); break;
     case WORK_BREAK: serve_break(context, w, a); break;
+    case WORK_FENCE: flusher_let_go(); break;
+    case WORK_STORE: serve_store(w, &a->store); break;
     case WORK_GADGET: serve_gadget(context, w->order, a); break;
     }
 }

@@ -22,6 +22,8 @@ enum work_kind {
     WORK_CLOSE,  /* of a store: fds[0]. The last close of an image without a name has blocks to free */
     WORK_WATCH,  /* of a store: inotify fds[0] on image fds[1], mask. Answers wd, or -1 and result.err */
     WORK_BREAK,  /* of nobody in particular: drive's break_io attribute. Answers result */
+    WORK_FENCE,  /* of a store, or of its flusher: lets go of what it holds there; what was asked before is over then */
+    WORK_STORE,  /* of a store that is taken away: step, with store_path and mount. Answers store */
     WORK_GADGET, /* of the gadget: order. Answers gadget, and capabilities */
 };
 
@@ -36,12 +38,15 @@ struct work {
     char store_path[STORE_PATH_MAX];
     char name[IMAGE_NAME_MAX];
     uint32_t mask;                 /* WATCH */
+    enum departure_step step;      /* STORE */
+    struct store_mount mount;
     enum gadget_order order;       /* GADGET */
 };
 
 struct work_answer {
     struct engine_result result;
     int wd;
+    struct store_result store;
     struct gadget_result gadget;
     bool has_forced_eject[DRIVES_MAX], has_break_io[DRIVES_MAX];
 };

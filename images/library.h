@@ -72,6 +72,7 @@ int library_observe(struct library *l, void (*changed)(void *owner, const json_t
 
 /* Looks at the store again, and tells the listener. Returns the store's JSON as it is now, or NULL with *e. */
 json_t *library_rescan(struct library *l, const char *store, struct err *e);
+void library_look(struct library *l, const char *store); /* the same, and returns at once */
 int64_t library_upload_max(const struct library *l); /* of the limits */
 /* A store reference in its canonical form, with the default store's name. Returns 0, or -1 with *e. */
 int library_store_ref(struct library *l, const char *store, char ret[STORE_REF_MAX], struct err *e);
@@ -110,6 +111,29 @@ json_t *library_get(struct library *l, const char *store, const char *name, stru
 /* [{"name", "path", "readonly", "attached", "size", "free", "reserve"}], sizes null where it is not attached. */
 json_t *library_stores(struct library *l);
 json_t *library_store(struct library *l, const char *name, struct err *e);
+
+/* ---- a store that is taken away (library_leave.c) ---- */
+
+enum library_door {
+    LIBRARY_OPEN,    /* to everybody */
+    LIBRARY_ENDING,  /* nothing new begins there; what is under way goes on and ends */
+    LIBRARY_CLOSED,  /* nobody enters, and nothing is watched; the store is not attached */
+};
+
+/* `store` is a store's name, without a folder: library_store_name() of what a client says. Where it opens or closes, the
+ * observer looks at it and tells. Waits for nothing. With the use lock held where inserts must not slip through. */
+int library_store_name(struct library *l, const char *store, char ret[STORE_NAME_MAX], struct err *e);
+void library_set_door(struct library *l, const char *name, enum library_door door);
+
+/* Is the door open? 0, or -1 with *e. */
+int library_may_use(struct library *l, const char *store, struct err *e);
+
+/* How many files and directories of that store this process has open, whoever opened them for what. *ret_what (may be NULL)
+ * names one of them. */
+size_t library_open_files(struct library *l, const char *name, char *ret_what, size_t size);
+
+/* Ends what is under way there: an upload that can be continued pauses, anything else is cancelled. Returns at once. */
+void library_end_transfers(struct library *l, const char *name);
 
 /* The storage under this image was cut: its store is not attached until it reads from its storage again (store.h). */
 void library_doubt(struct library *l, const char *store, const char *image);

@@ -41,27 +41,32 @@ static int prepare(const struct library_query *q, struct listing_query *ret, str
     return 0;
 }
 
-/* Asks all stores from `first` to `last` at once. A store that fails is left out where there are others to answer. */
-static int gather_stores(struct library *l, size_t first, size_t last, const struct listing_query *q,
+/* Asks that store, or all of them at once. A store that fails is left out where there are others to answer. */
+static int gather_stores(struct library *l, const struct library_place *place, const struct listing_query *q,
                          struct gathered *g, struct err *e)
 {
+    bool named = place->store;
+    size_t first = named ? (size_t)(place->store - l->stores) : 0, last = named ? first + 1 : l->stores_count;
     bool single = last - first == 1;
     msec deadline = clock_boot_ms() + (single ? STORE_PATIENCE : ALL_STORES_PATIENCE);
     struct listing_job *jobs[STORES_MAX];
+    struct err closed[STORES_MAX] = {0};
     for (size_t i = first; i < last; i++) {
-        jobs[i] = listing_job_new(&l->stores[i].config, q, l->looks, e);
+        bool open = store_may_enter(&l->stores[i], &closed[i]) == 0;
+        jobs[i] = open ? listing_job_new(&l->stores[i].config, q, l->looks, e) : NULL;
         if (jobs[i]) store_thread_post(l->stores[i].thread, &jobs[i]->job);
     }
     int result = 0;
     for (size_t i = first; i < last; i++) {
         struct listing_job *j = jobs[i];
         struct err why = {.code = ERR_UNAVAILABLE, .text = "Out of memory"};
+        if (closed[i].code) why = closed[i];
         if (j && store_thread_wait(l->stores[i].thread, &j->job, deadline, NULL, &why) < 0) j = NULL;
         if (j && j->result < 0) why = j->err;
         if (j && j->result == 0) {
             g->pages[i] = j->page;
             j->page = (struct listing_page){0};
-        } else if (single) {
+        } else if (single && (named || !closed[i].code)) { /* what was taken away is nobody's trouble */
             if (e) *e = why;
             result = -1;
         } else {
@@ -132,12 +137,10 @@ json_t *library_list(struct library *l, const struct library_query *q, struct er
     struct listing_query query;
     if (prepare(q, &query, e) < 0 || (q->store && library_place(l, q->store, NULL, &place, e) < 0)) return NULL;
     strcpy(query.folder, place.folder);
-    size_t first = place.store ? (size_t)(place.store - l->stores) : 0;
-    size_t last = place.store ? first + 1 : l->stores_count;
     struct gathered g = {0};
     json_t *json = NULL;
     g.uploads_count = library_slot_list(l, &place, &query, g.uploads); /* first: see is_on_page() */
-    if (gather_stores(l, first, last, &query, &g, e) == 0 && sort_together(l, &g, query.order, e) == 0)
+    if (gather_stores(l, &place, &query, &g, e) == 0 && sort_together(l, &g, query.order, e) == 0)
         json = page_json(l, &g, &query);
     gathered_done(&g);
     return json;

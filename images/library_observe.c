@@ -89,12 +89,17 @@ int library_observe(struct library *l, void (*changed)(void *owner, const json_t
     return o ? 0 : -1;
 }
 
-json_t *library_rescan(struct library *l, const char *store, struct err *e)
+void library_look(struct library *l, const char *store)
 {
     struct library_place place;
-    if (library_place(l, store, NULL, &place, e) < 0) return NULL;
+    if (library_place(l, store, NULL, &place, NULL) < 0) return;
     pthread_mutex_lock(&l->lock);
     if (l->observer) observer_rescan(l->observer, place.store);
     pthread_mutex_unlock(&l->lock);
+}
+
+json_t *library_rescan(struct library *l, const char *store, struct err *e)
+{
+    library_look(l, store);
     return library_store(l, store, e);
 }

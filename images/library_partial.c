@@ -146,7 +146,7 @@ void partial_end(struct library_partial *p, const struct err *why, const json_t 
 static int remove_files(struct library_partial *p, struct err *e)
 {
     struct store_entry in cleanup_store = STORE_OUTSIDE;
-    if (store_enter(p->slot.place.store, "", &in, e) < 0) return -1;
+    if (store_enter_to_end(p->slot.place.store, "", &in, e) < 0) return -1;
     return partial_remove(p->slot.library->ops, in.root_fd, p->id, e);
 }
 

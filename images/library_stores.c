@@ -38,7 +38,7 @@ json_t *library_store(struct library *l, const char *name, struct err *e)
         return NULL;
     }
     struct store_entry in cleanup_store = STORE_OUTSIDE;
-    store_enter(place.store, "", &in, NULL);
+    store_enter(place.store, "", &in, NULL); /* or it is not attached */
     return store_json(place.store, &in);
 }
 

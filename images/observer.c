@@ -55,7 +55,7 @@ static void unwatch_what_is_gone(const struct observer *o, const struct observer
 
 static void look(struct observer *o, struct observed_store *s)
 {
-    struct observer_look *now = observer_look_new(&s->store->config, o->inotify_fd);
+    struct observer_look *now = observer_look_new(s->store, o->inotify_fd);
     struct err e;
     bool tell = s->tell;
     s->tell = false;

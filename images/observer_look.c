@@ -93,7 +93,7 @@ static void run(struct store_job *job)
     struct err e;
     l->signature = 0xcbf29ce484222325;
     l->remote = true;
-    l->there = store_enter_directly(&l->config, "", &in, &e) == 0;
+    l->there = !l->closed && store_enter_directly(&l->config, "", &in, &e) == 0;
     if (!l->there) return;
     l->remote = is_remote(in.root_fd);
     watch(l, in.root_fd, "");
@@ -109,12 +109,13 @@ static void drop(struct store_job *job)
     free(l);
 }
 
-struct observer_look *observer_look_new(const struct store_config *store, int inotify_fd)
+struct observer_look *observer_look_new(struct store *store, int inotify_fd)
 {
     struct observer_look *l = calloc(1, sizeof *l);
     if (!l) return NULL;
     l->job = (struct store_job){.run = run, .drop = drop};
-    l->config = *store;
+    l->config = store->config;
+    l->closed = store_may_enter(store, NULL) < 0;
     l->inotify_fd = fcntl(inotify_fd, F_DUPFD_CLOEXEC, 0);
     l->folders = calloc(LISTING_FOLDERS_MAX, sizeof *l->folders);
     if (l->inotify_fd >= 0 && l->folders) return l;

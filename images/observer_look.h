@@ -4,6 +4,7 @@
 #pragma once
 
 #include "images/listing.h"
+#include "images/store.h"
 
 struct observed_folder {
     int wd;                   /* of inotify */
@@ -14,6 +15,7 @@ struct observer_look {
     struct store_job job;
     struct store_config config; /* a copy: a look that got stuck can outlive the store */
     int inotify_fd;           /* a copy */
+    bool closed;              /* the store's door was, at that time: it is not entered */
     bool there;               /* the store could be entered */
     bool remote;              /* inotify tells only of this machine's own doings */
     uint64_t signature;       /* of all folders, what they are, and their times: differs when an entry was added, removed or renamed */
@@ -22,4 +24,4 @@ struct observer_look {
 };
 
 /* NULL when out of memory, or out of descriptors. Post it, wait, and drop it. */
-struct observer_look *observer_look_new(const struct store_config *store, int inotify_fd);
+struct observer_look *observer_look_new(struct store *store, int inotify_fd);

@@ -142,7 +142,18 @@ static void enter_drop(struct store_job *job)
     free(j);
 }
 
-struct enter_job *store_enter_begin(struct store *s, const char *folder, struct err *e)
+static int pass_door(struct store *s, enum store_door up_to, struct err *e)
+{
+    if (atomic_load(&s->door) <= up_to) return 0;
+    return err_set(e, ERR_STORE_DETACHED, "The store \"%s\" is being taken away, or was", s->config.name);
+}
+
+int store_may_enter(struct store *s, struct err *e)
+{
+    return pass_door(s, STORE_OPEN, e);
+}
+
+static struct enter_job *begin_to_enter(struct store *s, const char *folder, struct err *e)
 {
     struct enter_job *j = malloc(sizeof *j);
     if (!j) {
@@ -157,6 +168,11 @@ struct enter_job *store_enter_begin(struct store *s, const char *folder, struct 
     pthread_mutex_unlock(&s->lock);
     store_thread_post(s->thread, &j->job);
     return j;
+}
+
+struct enter_job *store_enter_begin(struct store *s, const char *folder, struct err *e)
+{
+    return store_may_enter(s, e) < 0 ? NULL : begin_to_enter(s, folder, e);
 }
 
 int store_enter_end(struct store *s, struct enter_job *j, msec deadline, struct store_entry *ret, struct err *e)
@@ -177,6 +193,12 @@ int store_enter_end(struct store *s, struct enter_job *j, msec deadline, struct 
 int store_enter(struct store *s, const char *folder, struct store_entry *ret, struct err *e)
 {
     struct enter_job *j = store_enter_begin(s, folder, e);
+    return j ? store_enter_end(s, j, clock_boot_ms() + STORE_PATIENCE, ret, e) : -1;
+}
+
+int store_enter_to_end(struct store *s, const char *folder, struct store_entry *ret, struct err *e)
+{
+    struct enter_job *j = pass_door(s, STORE_ENDING, e) < 0 ? NULL : begin_to_enter(s, folder, e);
     return j ? store_enter_end(s, j, clock_boot_ms() + STORE_PATIENCE, ret, e) : -1;
 }
 

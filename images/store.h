@@ -11,6 +11,9 @@
  * A file system whose storage was cut goes on answering from memory. So a store can be doubted, with the name of an image
  * that lay there: from then on each request first reads a block of that image past the cache, and the store is detached
  * until that works, or until there is no such image under its path any more (another file system is mounted there).
+ *
+ * A store that is taken away has its door closed first to all but those who end something there, then to everybody; both
+ * fail with `store_detached`. Who is inside stays there.
  */
 #pragma once
 
@@ -21,9 +24,12 @@
 #include "images/name.h"
 #include "images/store_thread.h"
 
+enum store_door { STORE_OPEN, STORE_ENDING, STORE_CLOSED };
+
 struct store {
     struct store_config config;
     struct store_thread *thread;
+    _Atomic(enum store_door) door;
     atomic_bool leftovers;      /* unfinished uploads may lie there that nobody holds any more */
     _Atomic int64_t promised;   /* bytes of uploads under way that the file system could not reserve */
     pthread_mutex_t lock;       /* of `doubted`; held for a copy */
@@ -44,7 +50,11 @@ void store_done(struct store *s);
  * *e: store_detached, not_found (the folder), unavailable (it does not answer). Leave it with store_leave().
  */
 int store_enter(struct store *s, const char *folder, struct store_entry *ret, struct err *e);
+int store_enter_to_end(struct store *s, const char *folder, struct store_entry *ret, struct err *e); /* to remove what is ended */
 void store_leave(struct store_entry *in);
+
+/* Is the door open? 0, or -1 with *e: store_detached. For who goes in by a job of its own. */
+int store_may_enter(struct store *s, struct err *e);
 
 /* See above. `folder` as in store_enter(). */
 void store_doubt(struct store *s, const char *folder, const char *image);

@@ -22,7 +22,7 @@ struct test {
     struct fake_gadget gadget;
     struct gadget_client *client;
     pthread_mutex_t lock;
-    int drives, operations, connections, losses, ejects, cuts;
+    int drives, operations, connections, losses, ejects, cuts, stores;
     char last[80];
 };
 
@@ -71,6 +71,17 @@ static void on_schedule(void *owner, const json_t *schedule)
     on_host_ejected(owner, schedule);
 }
 
+static void on_storage_gone(void *owner, const json_t *event)
+{
+    on_host_ejected(owner, event);
+}
+
+static void on_store(void *owner, const json_t *store)
+{
+    struct test *t = owner;
+    count(t, &t->stores, json_text(store, "stage"));
+}
+
 static void on_synced(void *owner, const json_t *operations)
 {
     struct test *t = owner;
@@ -108,7 +119,8 @@ static int setup(void **state)
     struct err e;
     pthread_mutex_init(&t->lock, NULL);
     fake_begin(&t->gadget);
-    const struct gadget_listener l = {t, on_drive, on_operation, on_system, on_schedule, on_host_ejected, on_storage_cut, on_synced};
+    const struct gadget_listener l = {t, on_drive, on_operation, on_system, on_schedule, on_store, on_host_ejected, on_storage_cut, on_storage_gone,
+                                      on_synced};
     t->client = gadget_client_new(t->gadget.path, &l, &e);
     assert_non_null(t->client);
     *state = t;
@@ -212,6 +224,17 @@ static void events_change_it(void **state)
     fake_tell(&t->gadget, "{\"event\":\"host_ejected\",\"drive\":\"cd0\",\"image\":\"a.iso\",\"store\":\"main\"}");
     until(t, &t->ejects, 1);
     assert_string_equal(t->last, "a.iso");
+    fake_tell(&t->gadget, "{\"event\":\"store\",\"store\":{\"name\":\"main\",\"stage\":\"leaving\",\"step\":\"sync\"}}");
+    until(t, &t->stores, 1);
+    assert_string_equal(t->last, "leaving");
+    json_t *store = gadget_client_wait_store(t->client, "main", clock_boot_ms() + 20);
+    assert_string_equal(json_text(store, "step"), "sync");
+    json_decref(store);
+    fake_tell(&t->gadget, "{\"event\":\"store\",\"store\":{\"name\":\"main\",\"stage\":\"detached\",\"step\":null}}");
+    store = gadget_client_wait_store(t->client, "main", clock_boot_ms() + FAKE_PATIENCE);
+    assert_string_equal(json_text(store, "stage"), "detached");
+    json_decref(store);
+    assert_null(gadget_client_wait_store(t->client, "other", clock_boot_ms() + FAKE_PATIENCE));
     fake_tell(&t->gadget, "{\"event\":\"system\",\"system\":{\"incarnation\":\"2\"}}");
     until(t, &t->connections, 2);
 }
