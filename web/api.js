@@ -95,6 +95,9 @@ export const cancelTransfer = id => data('DELETE', ['transfers', id]);
 // The image, or the transfer that brings it.
 export const makeImage = body => data('POST', ['images'], { body, headers: ASYNC });
 export const stores = async () => (await data('GET', ['stores'])).stores;
+// The stream tells the rest.
+export const detachStore = (name, body) => data('POST', ['stores', name, 'detach'], { body, headers: ASYNC });
+export const attachStore = name => data('POST', ['stores', name, 'attach']);
 
 export async function contentEtag(name, store) {
     return (await call('HEAD', contentAddress(name, store))).headers.get('ETag');

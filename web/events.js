@@ -6,7 +6,7 @@
 
 import { eventsAddress } from './api.js';
 
-const KINDS = ['drive', 'operation', 'image', 'transfer', 'store', 'system', 'schedule', 'host_ejected', 'storage_cut'];
+const KINDS = ['drive', 'operation', 'image', 'transfer', 'store', 'system', 'schedule', 'host_ejected', 'storage_cut', 'storage_gone'];
 const AGAIN_AFTER = 3000; // ms
 const HIDDEN_AT_MOST = 60000;
 

@@ -2,7 +2,7 @@
 
 import * as api from './api.js';
 import { everySecond, learn, now as clock } from './clock.js';
-import { el, setText, show } from './dom.js';
+import { el, show } from './dom.js';
 import { createDrives } from './drives.js';
 import { createEditDialog } from './edit.js';
 import { follow } from './events.js';
@@ -14,7 +14,7 @@ import { createDiscMaker } from './make_disc.js';
 import { createOperations } from './operations.js';
 import { createOrders } from './orders.js';
 import { createSchedules } from './schedules.js';
-import { bytes } from './units.js';
+import { createStores } from './stores.js';
 import { createTransfers } from './transfers.js';
 import { createUploads } from './upload.js';
 
@@ -55,7 +55,9 @@ drives.connect({
 // ---- stores ----
 
 const storeSelect = section('images').querySelector('.store');
-const room = section('images').querySelector('.room');
+const updateStores = createStores(section('images').querySelector('.stores'), {
+    drives: drives.all, transfers: api.transfers, set: setStore,
+});
 
 function showStores() {
     const writable = stores.filter(store => store.attached && !store.readonly);
@@ -63,9 +65,12 @@ function showStores() {
     storeSelect.replaceChildren(...writable.map(store => el('option', { value: store.name }, store.name)));
     if (writable.some(store => store.name === chosen)) storeSelect.value = chosen;
     show(storeSelect.closest('label'), writable.length > 1);
-    const left = store => bytes(Math.max(store.free - store.reserve, 0)); // of what can be received
-    setText(room, stores.map(store => (store.attached ? `${store.name}: ${left(store)} free of ${bytes(store.size)}`
-        : `${store.name}: not attached`)).join(' · '));
+    updateStores(stores);
+}
+
+function setStore(store) {
+    stores = stores.map(old => (old.name === store.name ? store : old));
+    showStores();
 }
 
 // ---- loading ----
@@ -116,10 +121,14 @@ const HEAR = {
         transfers.set(transfer);
         uploads.told(transfer);
     },
-    store: () => loadImages(),
+    store(store) {
+        setStore(store);
+        loadImages();
+    },
     system: setSystem,
     host_ejected: event => drives.hostEjected(event),
     storage_cut: () => quietly(loadStores()), // the drive tells the rest
+    storage_gone: () => quietly(loadStores()),
 };
 
 follow((what, data) => HEAR[what](data), {

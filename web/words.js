@@ -131,6 +131,8 @@ function cut(c, medium) {
 export function warnings(drive, now) {
     const list = [];
     if (drive.stall) list.push({ tone: 'bad', text: stall(drive.stall, now) });
+    if (drive.medium?.storage_gone && !drive.storage_cut)
+        list.push({ tone: 'bad', text: 'The storage under the medium has gone: the host gets errors. The pinhole takes the medium out.' });
     if (drive.storage_cut) list.push({ tone: 'bad', text: cut(drive.storage_cut, drive.medium) });
     if (drive.stuck) list.push({ tone: 'bad', text: `Stuck. ${drive.stuck}. It recovers by itself when that comes back.` });
     if (drive.quarantine_until) {
