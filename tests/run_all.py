@@ -67,7 +67,8 @@ def stages():
     yield "bench", [("bench-judge", [python, "-m", "pytest", "-q", "tests/bench"]),
                     ("bench-eject", ["tests/bench/bench_eject.py", "--short"]),
                     ("bench-upload", ["tests/bench/upload.py", "--short"])]
-    faults = [("faults-simulation", ["env", "TRAYD_FAULTS_WHOLE=1", python, "-m", "pytest", "-q", "tests/api/test_faults.py"])]
+    faults = [("faults-simulation", ["env", "TRAYD_FAULTS_WHOLE=1", python, "-m", "pytest", "-q", "tests/api/test_faults.py",
+                                     "tests/api/test_detach_faults.py"])]
     faults += [(f"faults-{kernel}-{case}", ["tests/vm/run", "--kernel", kernel, "--bin", "build/faults",
                                             "--timeout", str(WHOLE_SWEEP), FAULTS, "all", case])
                for case in fault_cases() for kernel in KERNELS]
