@@ -7,6 +7,7 @@
 #include "gadget/daemon.h"
 #include "gadget/restore.h"
 #include "gadget/scheduling.h"
+#include "gadget/socket.h"
 
 #define KEPT_NAME "kept.json"
 
@@ -29,6 +30,7 @@ static void on_loaded(void *owner, const char *text, size_t len)
     k->loaded = true;
     daemon_tell_system(d);
     scheduling_loaded(d);
+    gadget_socket_schedules_read(d->socket);
     restore_look(d);
 }
 
@@ -39,6 +41,7 @@ static void on_failing(void *owner, const struct err *e)
     snprintf(d->kept.trouble, sizeof d->kept.trouble, "%s", e->text);
     log_error("%s; there are no schedules until it can be read", e->text);
     daemon_tell_system(d);
+    gadget_socket_schedules_read(d->socket);
 }
 
 static char *text_of(void *owner)

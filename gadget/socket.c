@@ -23,6 +23,14 @@ struct client {
     uint64_t serial;               /* of the connection: its place may be another's by now */
 };
 
+#define EARLY_MAX 16               /* requests that came before the schedules were read: a moment at the start */
+
+struct early {
+    json_t *message;               /* NULL: a free place */
+    size_t place;
+    uint64_t serial;
+};
+
 struct reply {                     /* to a change of a schedule, when that is on the disk */
     struct gadget_socket *socket;
     size_t place;
@@ -44,6 +52,7 @@ struct gadget_socket {
     struct client clients[GADGET_CLIENTS_MAX];
     struct waiting_order order;
     uint64_t last_serial;
+    struct early early[EARLY_MAX];
     char *packet;                  /* GADGET_MESSAGE_MAX bytes */
 };
 
@@ -337,24 +346,58 @@ static void do_request(struct client *c, int64_t id, const struct gadget_request
         answer(c, id, "ok", with_operation(d, op));
 }
 
+static const char *const schedule_changes[] = {"schedule_add", "schedule_change", "schedule_cancel", NULL};
+
 static bool is_about_schedules(const char *what)
 {
-    static const char *const all[] = {"schedule_add", "schedule_change", "schedule_cancel", NULL};
-    return word_index(all, what) >= 0;
+    return strcmp(what, "schedules") == 0 || word_index(schedule_changes, what) >= 0;
+}
+
+/* Keeps a request until the schedules are read, or cannot be. Returns false where it is to be answered now. */
+static bool keep_for_later(struct client *c, json_t *message)
+{
+    struct gadget_socket *s = c->socket;
+    if (s->daemon->kept.loaded || s->daemon->kept.trouble[0]) return false;
+    for (size_t i = 0; i < EARLY_MAX; i++) {
+        if (s->early[i].message) continue;
+        s->early[i] = (struct early){.message = json_incref(message), .place = (size_t)(c - s->clients), .serial = c->serial};
+        return true;
+    }
+    return false;
+}
+
+static void take_message(struct client *c, json_t *message)
+{
+    struct gadget_request rq;
+    struct err e;
+    int64_t id = json_int(message, "id", -1);
+    const char *what = json_text(message, "do");
+    if (is_about_schedules(what) && keep_for_later(c, message)) return;
+    if (word_index(schedule_changes, what) >= 0)
+        change_schedule(c, id, message, what);
+    else if (gadget_request_read(c->socket->daemon, message, &rq, &e) < 0)
+        answer_error(c, id, &e, NULL);
+    else
+        do_request(c, id, &rq);
+}
+
+void gadget_socket_schedules_read(struct gadget_socket *s)
+{
+    for (size_t i = 0; s && i < EARLY_MAX; i++) {
+        cleanup_json json_t *message = take_ptr(s->early[i].message);
+        struct client *c = &s->clients[s->early[i].place];
+        if (message && c->fd >= 0 && c->serial == s->early[i].serial) take_message(c, message);
+    }
 }
 
 static void on_message(struct client *c, const char *text, size_t len)
 {
-    struct gadget_request rq;
     struct err e;
     cleanup_json json_t *message = json_parse_object(text, len, GADGET_MESSAGE_MAX, &e);
-    int64_t id = message ? json_int(message, "id", -1) : -1;
-    if (message && is_about_schedules(json_text(message, "do")))
-        change_schedule(c, id, message, json_text(message, "do"));
-    else if (!message || gadget_request_read(c->socket->daemon, message, &rq, &e) < 0)
-        answer_error(c, id, &e, NULL);
+    if (message)
+        take_message(c, message);
     else
-        do_request(c, id, &rq);
+        answer_error(c, -1, &e, NULL);
 }
 
 static void on_readable(struct loop_watch *w, attr_unused uint32_t events)
@@ -452,6 +495,7 @@ void gadget_socket_free(struct gadget_socket *s)
     if (!s) return;
     for (size_t i = 0; i < GADGET_CLIENTS_MAX; i++)
         if (s->clients[i].fd >= 0) close_client(&s->clients[i]);
+    for (size_t i = 0; i < EARLY_MAX; i++) json_decref(s->early[i].message);
     if (s->fd >= 0) {
         loop_remove(s->daemon->loop, &s->watch);
         close(s->fd);

@@ -19,3 +19,6 @@ bool gadget_socket_tell(struct gadget_socket *s, const char *kind, json_t *body)
 
 /* The same for a message that is complete but for its "event". Takes it. */
 bool gadget_socket_announce(struct gadget_socket *s, const char *kind, json_t *message);
+
+/* The schedules have been read, or it is known that they cannot be: who has asked before is answered. */
+void gadget_socket_schedules_read(struct gadget_socket *s);

@@ -430,6 +430,25 @@ static void of_another_configuration(void **state attr_unused)
     assert_non_null(json_object_get(json_object_get(all, "media"), "cd9"));
 }
 
+/* Asked before the file was read: answered when it is. */
+static void asked_too_early(void **state attr_unused)
+{
+    static const char question[] = "{\"id\": 5, \"do\": \"schedules\"}";
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    char text[2048] = "";
+    make(EJECT_CD LATER);
+    fixture_stop(f);
+    fixture_start(f);
+    assert_false(f->daemon->kept.loaded);
+    fixture_path(f, "g.sock", a.sun_path);
+    cleanup_close int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
+    assert_int_equal(send(fd, question, sizeof question - 1, MSG_NOSIGNAL), sizeof question - 1);
+    until(f, recv(fd, text, sizeof text - 1, MSG_DONTWAIT) > 0);
+    assert_non_null(strstr(text, "\"id\":5"));
+    assert_non_null(strstr(text, answer.id));
+}
+
 /* ---- a file that cannot be had ----------------------------------------------------------------------------------- */
 
 static void broken_file(void **state attr_unused)
@@ -654,8 +673,8 @@ int main(void)
         TEST(the_next_disc_of_a_set), TEST(our_eject_is_not_the_hosts), TEST(boot_once), TEST(what_is_refused_then),
         TEST(cancelled), TEST(changed), TEST(bad_requests), TEST(no_more_than_so_many),
         TEST(killed_before_the_operation), TEST(killed_after_the_operation_was_begun), TEST(missed_and_skipped),
-        TEST(missed_and_run), TEST(of_another_configuration), TEST(broken_file), TEST(broken_in_part), TEST(not_writable),
-        TEST(asked_while_the_repair_fails),
+        TEST(missed_and_run), TEST(of_another_configuration), TEST(asked_too_early), TEST(broken_file),
+        TEST(broken_in_part), TEST(not_writable), TEST(asked_while_the_repair_fails),
         TEST(due_but_not_writable), TEST(hanging_storage), TEST(put_back_after_a_reboot), TEST(not_within_a_boot),
         TEST(not_what_was_taken_out), TEST(not_where_somebody_was_quicker), TEST(a_store_that_comes_late),
     };
