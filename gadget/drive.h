@@ -2,8 +2,8 @@
  * drive.h - one drive as a pure state machine: its queue of operations, and the ladder.
  *
  * drive_step() takes an event and the time, changes the drive, and returns what is to be done. It does no I/O, reads
- * no clock and allocates nothing; the struct may be copied. The event loop (gadgetd.c) feeds it what the kernel, the
- * clock and the clients say, and the model checker (tests/unit/check_drive.c) feeds it everything they could say.
+ * no clock and allocates nothing; the struct may be copied. The event loop (daemon_turn.c) feeds it what the kernel, the
+ * clock and the clients say, and the model checker (tests/unit/test_drive_model.c) feeds it everything they could say.
  *
  * The head of the queue is the operation under way. Its phases:
  *

@@ -1,3 +1,5 @@
+#include "gadget/ladder.h"
+
 #include "gadget/reannounce.h"
 
 /* ---- what the decisions are made on ------------------------------------------------------------------------------ */

@@ -20,11 +20,11 @@
  * in: a host that has it mounted has written to it. To announce anything else would make the host drop what it has yet to
  * write.
  *
- * Pure; for drive.c and its parts only.
+ * Pure; for the parts of the drive's machine only (drive_turn.h).
  */
 #pragma once
 
-#include "gadget/ladder.h"
+#include "gadget/drive_turn.h"
 
 #define REANNOUNCE_AFTER 100  /* ms from the order to signal; the thread has handled it within 1.5 (lun.c: at most 50) */
 #define REANNOUNCE_EVERY 500  /* ms between two tries at a drive that the host has locked again */
