@@ -1,8 +1,8 @@
 /*
  * drive_world.h - the world of one drive, for test_drive_model.c: a kernel, a host, clients, and what they remember.
  *
- * Times are those of a small clock: durations of the policy are a few steps of STEP_MS, and what lies longer back than
- * LONG_AGO is equally long ago.
+ * Times are those of a small clock: durations of the policy are a few steps of STEP_MS. What lies longer back than the
+ * longest duration that it is compared with is equally long ago: two worlds that differ only in that have one future.
  */
 #pragma once
 
@@ -12,7 +12,6 @@
 #define OPS_MAX 3
 #define STEP_MS 250
 #define HOLD_MS 250
-#define LONG_AGO (-1000) /* older than any duration below: times beyond look alike */
 
 static struct drive_policy policy = {
     .type = DRIVE_DISK, .reattach = REATTACH_LAST_RESORT, .quiet = 250, .release_quiet = 500, .dwell = 250,
@@ -65,45 +64,60 @@ static unsigned asks = ~0u; /* bit i: clients use menu[i] */
 
 /* ---- what makes two worlds differ -------------------------------------------------------------------------------- */
 
-static inline uint64_t age(const struct world *w, msec at)
+/*
+ * A time as its distance from now. `matters`: ms that it is looked back on at most; beyond that, and where it never was,
+ * all are alike.
+ */
+static inline uint64_t age(const struct world *w, msec at, msec matters)
 {
-    msec a = at - w->now;
-    return (uint64_t)(at == 0 || a < LONG_AGO ? LONG_AGO : a > -LONG_AGO ? -LONG_AGO : a);
+    return (uint64_t)(at <= 0 ? -matters : MAX(at - w->now, -matters));
 }
 
-/* A fingerprint of everything that can matter for the future; times count as ages. */
+/* A time that something is due at: once it has come, it does not matter when. */
+static inline uint64_t due(const struct world *w, msec at)
+{
+    return age(w, at, 0);
+}
+
+static inline uint64_t fingerprint_of_op(const struct world *w, const struct drive_op *op)
+{
+    const struct asked *a = &w->ops[op->rq.op - 1];
+    bool queued = op->phase == PHASE_QUEUED, acts = w->d.outstanding != DO_NOTHING;
+    const uint64_t values[] = {
+        (uint64_t)a->menu_index, a->hurried, a->signalled, op->rq.mode, op->phase, op->hurried, op->force_now, op->verified,
+        op->cancelled, op->broke, op->gap_until ? due(w, op->gap_until) : UINT64_MAX, op->asked > 0,
+        acts && op->was_readonly, (uint64_t)op->force_tries, queued ? 0 : due(w, op->patience_until),
+        queued || acts ? 0 : due(w, op->next_at),
+    };
+    return search_mix_all(1, values, ARRAY_LEN(values));
+}
+
+/*
+ * A fingerprint of everything that can matter for the future. The operations that have ended do not, but for how many
+ * they were; and those that have not are the queue.
+ */
 static inline uint64_t world_fingerprint(const void *world)
 {
     const struct world *w = world;
     const struct drive *d = &w->d;
-    uint64_t h = 1;
-    uint64_t values[] = {
+    const struct drive_action *in_kernel = &w->in_kernel;
+    bool accepts = in_kernel->what == DO_INSERT && menu[w->ops[in_kernel->op - 1].menu_index].accept_stale_host;
+    const uint64_t values[] = {
         d->medium.image, d->medium.readonly, d->observed, d->attached, d->host_present, d->stale_host, d->quarantine,
-        d->quarantine ? age(w, d->quarantine_until) : 0, d->medium.image ? 0 : age(w, MAX(d->empty_since, 1)),
-        d->medium.readonly ? age(w, MAX(d->loaded_since, w->read_at)) : 0, d->evidence.lock, d->queue_len, d->outstanding,
-        d->outstanding ? age(w, d->outstanding_since) : 0, d->stuck, d->observe_wanted,
-        d->outstanding && !d->medium.readonly && d->written_before != w->written, w->kernel.image,
-        w->kernel.readonly, w->in_kernel.what, w->in_kernel.image, w->in_store.what,
-        w->in_store.ticket == d->ticket, w->kernel.readonly ? 0 : age(w, w->written_at), age(w, w->removed_at),
-        w->d.attached ? 0 : age(w, w->gone_at), w->locked, w->dangerous, w->closed_hint, w->force_was_busy,
-        w->unplugged_once, w->waiting, w->cut, d->cut_at != 0, age(w, w->cut_at), age(w, w->haunted_until),
-        age(w, d->broken_at), (uint64_t)w->ops_len,
-        age(w, w->wake == MSEC_NEVER ? 0 : w->wake), d->cleared, d->lock_lost, d->unannounced,
-        (uint64_t)d->announce_tries, d->unannounced ? age(w, d->announce_at) : 0,
+        d->quarantine ? due(w, d->quarantine_until) : 0, d->medium.image ? 0 : age(w, d->empty_since, policy.dwell),
+        d->medium.image ? age(w, MAX(d->loaded_since, w->read_at), d->medium.readonly ? policy.release_quiet : STEP_MS) : 0,
+        d->evidence.lock, d->queue_len, d->outstanding, d->outstanding ? age(w, d->outstanding_since, policy.stuck_after) : 0,
+        d->stuck, d->observe_wanted, d->outstanding && !d->medium.readonly && d->written_before != w->written,
+        w->kernel.image, w->kernel.readonly, in_kernel->what, in_kernel->image, in_kernel->readonly, in_kernel->eject,
+        in_kernel->ticket == d->ticket, accepts, w->in_store.what, w->in_store.ticket == d->ticket,
+        w->written_at != 0, age(w, w->written_at, policy.quiet), age(w, w->removed_at, policy.dwell),
+        d->attached ? 0 : age(w, w->gone_at, HOLD_MS), w->locked, w->dangerous, w->closed_hint, w->force_was_busy,
+        w->unplugged_once, w->waiting, w->cut, d->cut_at != 0, w->cut_at != 0, due(w, w->cut_at), due(w, w->haunted_until),
+        age(w, d->broken_at, policy.quarantine_for), (uint64_t)w->ops_len, d->cleared, d->lock_lost, d->unannounced,
+        (uint64_t)d->announce_tries, d->unannounced ? due(w, d->announce_at) : 0,
     };
-    for (size_t i = 0; i < ARRAY_LEN(values); i++) h = search_mix(h, values[i]);
-    for (size_t i = 0; i < d->queue_len; i++) {
-        const struct drive_op *op = &d->queue[i];
-        uint64_t of_op[] = {op->rq.op, op->rq.mode, op->phase, op->hurried, op->force_now, op->verified, op->cancelled, op->broke,
-                            op->gap_until ? age(w, op->gap_until) : 1, op->asked > 0, op->facts, op->was_readonly,
-                            op->was_locked, (uint64_t)op->force_tries, 
-                            op->phase == PHASE_QUEUED ? 0 : age(w, op->patience_until),
-                            op->phase == PHASE_QUEUED ? 0 : age(w, op->next_at)};
-        for (size_t k = 0; k < ARRAY_LEN(of_op); k++) h = search_mix(h, of_op[k]);
-    }
-    for (int i = 0; i < w->ops_len; i++)
-        h = search_mix(h, (uint64_t)w->ops[i].menu_index << 2 | w->ops[i].finished << 1 | w->ops[i].hurried |
-                              (uint64_t)w->ops[i].signalled << 8);
+    uint64_t h = search_mix_all(1, values, ARRAY_LEN(values));
+    for (size_t i = 0; i < d->queue_len; i++) h = search_mix(h, fingerprint_of_op(w, &d->queue[i]));
     return h ? h : 1;
 }
 
