@@ -8,7 +8,8 @@
  *                  release_when_quiet policy on a read-only medium that is quiet
  *   quiet          a writable medium that the host wrote to within `quiet` is not asked for
  *   dwell          the host had time to see the drive empty
- *   once           each operation ends exactly once, in the order of acceptance (but for cancellations)
+ *   once           each operation ends exactly once
+ *   order          ... in the order of acceptance (but for cancellations)
  *   truth          "done" only when the kernel shows what was asked for
  *   fail behind    a failure ends all that was queued behind it
  *   signal         I/O is broken, or a signal sent, once for a decision, and only where the thread is seen to wait for
@@ -17,10 +18,45 @@
  *                  only by permission to force, because the host's patience ends, or by the operator
  *   in quarantine  nothing goes in while the host may repeat a command that was broken
  *   wake           an operation that waits has a time at which it is looked at again
+ *
+ * What trayd promises, the rules that hold it here and with several drives in a function (function_rules.h), and the faults
+ * that are planted to see that each rule can fail. The tests demand that no rule is without one.
+ *
+ *   promise                                   rule            planted: one drive            planted: several
+ *   no write to the kernel beside another     one call        forget_outstanding            forget_outstanding
+ *     ... also across a restart               one call                                      FAULT_LOCK_FILE_IGNORED
+ *   no signal to a thread that waits for      signal          break_in_storage,             signal_the_storage
+ *     storage, or for what is not known                       break_unknown
+ *     ... nor a second one for a decision     signal          signal_twice
+ *   nothing goes in during a quarantine       in quarantine,  forget_break,                 forget_breaks,
+ *                                             drive_check     forget_quarantine             FAULT_BREAK_IS_A_SIGNAL
+ *   nothing writable goes in under a stale    no old bytes;   forget_stale                  insert_writable,
+ *     host, unless accepted                   stale insert,                                 FAULT_STALE_FORGOTTEN
+ *                                             old bytes
+ *   each request is answered exactly once     once, wake;     say_twice, say_nothing,       say_twice, forget_wake,
+ *                                             for ever        forget_wake                   never_ask_again
+ *   "done" only when the kernel shows it      truth           lie                           lie
+ *   force only where it is permitted          permission      force_early                   force_early
+ *   the order of acceptance is kept           order           finish_last                   finish_last
+ *   a failure ends what is queued behind it   fail behind     keep_behind                   keep_behind
+ *   a host that does not lock is not robbed   quiet; robbed   forget_quiet                  forget_lost_locks,
+ *                                                                                           FAULT_NOT_WITHDRAWN
+ *   the host sees the drive empty             dwell           forget_dwell
+ *   an image goes into an empty drive         empty insert    forget_medium                 forget_medium
+ *   storage is cut only where it may be       cut             cut_blindly, cut_anything,
+ *                                                             forget_cut
+ *   no other drive is disturbed               collateral,                                   FAULT_COLLATERAL_UNSEEN,
+ *                                             announce,                                     announce_all,
+ *                                             old cache                                     forget_to_announce
  */
 #pragma once
 
 #include "tests/unit/drive_world.h"
+
+static const char *const rules[] = {
+    "one call", "empty insert", "no old bytes", "permission", "quiet", "dwell", "once", "order", "truth", "fail behind",
+    "signal", "cut", "in quarantine", "wake",
+};
 
 static inline void violated(struct world *w, const char *what)
 {
@@ -99,7 +135,7 @@ static inline void check_finish(struct world *w, const struct drive_output *out,
         if (a->finished) violated(w, "once");
         a->finished = true;
         for (op_key earlier = 1; earlier < f->op && f->state != OP_CANCELLED; earlier++)
-            if (!w->ops[earlier - 1].finished) violated(w, "once");
+            if (!w->ops[earlier - 1].finished) violated(w, "order");
         if (f->state == OP_DONE && rq->action == OP_EJECT && w->kernel.image) violated(w, "truth");
         if (f->state == OP_DONE && rq->action == OP_INSERT &&
             (w->kernel.image != rq->image || w->kernel.readonly != rq->readonly))

@@ -164,7 +164,7 @@ static inline void world_expand(struct search *s, const void *kept)
 {
     struct world now = {0};
     memcpy(&now, kept, WORLD_KEPT);
-    char how[28];
+    char how[SEARCH_HOW_MAX];
     if (now.in_kernel.what != DO_NOTHING) {
         TRY("the kernel does it", answer_kernel(w, true));
         if (now.in_kernel.what != DO_FORCE || !now.force_was_busy) TRY("the kernel fails", answer_kernel(w, false));
@@ -183,6 +183,7 @@ static inline void world_expand(struct search *s, const void *kept)
     if (now.in_kernel.what == DO_FORCE || now.in_kernel.what == DO_ASK) {
         if (now.waiting != WAITING_HOST) TRY("... waits for the host", wait_for(w, WAITING_HOST));
         if (now.waiting != WAITING_STORAGE) TRY("... waits for storage", wait_for(w, WAITING_STORAGE));
+        if (now.waiting != WAITING_UNKNOWN) TRY("... waits for what is not known", wait_for(w, WAITING_UNKNOWN));
         if (now.waiting != WAITING_NOTHING) TRY("the operator breaks I/O", operator_breaks(w));
     }
     if (now.closed_hint) TRY("inotify says closed", (w->closed_hint = false, feed(w, (struct drive_event){.kind = DRIVE_HINT_CLOSED})));

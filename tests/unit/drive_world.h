@@ -83,10 +83,12 @@ static inline uint64_t fingerprint_of_op(const struct world *w, const struct dri
 {
     const struct asked *a = &w->ops[op->rq.op - 1];
     bool queued = op->phase == PHASE_QUEUED, acts = w->d.outstanding != DO_NOTHING;
+    bool takes = op->phase == PHASE_ASKING || op->phase == PHASE_FORCING || op->phase == PHASE_SWAPPING ||
+                 op->phase == PHASE_REATTACHING;
     const uint64_t values[] = {
         (uint64_t)a->menu_index, a->hurried, a->signalled, op->rq.mode, op->phase, op->hurried, op->force_now, op->verified,
         op->cancelled, op->broke, op->gap_until ? due(w, op->gap_until) : UINT64_MAX, op->asked > 0,
-        acts && op->was_readonly, (uint64_t)op->force_tries, queued ? 0 : due(w, op->patience_until),
+        takes && op->was_readonly, (uint64_t)op->force_tries, queued ? 0 : due(w, op->patience_until),
         queued || acts ? 0 : due(w, op->next_at),
     };
     return search_mix_all(1, values, ARRAY_LEN(values));
@@ -105,7 +107,7 @@ static inline uint64_t world_fingerprint(const void *world)
     const uint64_t values[] = {
         d->medium.image, d->medium.readonly, d->observed, d->attached, d->host_present, d->stale_host, d->quarantine,
         d->quarantine ? due(w, d->quarantine_until) : 0, d->medium.image ? 0 : age(w, d->empty_since, policy.dwell),
-        d->medium.image ? age(w, MAX(d->loaded_since, w->read_at), d->medium.readonly ? policy.release_quiet : STEP_MS) : 0,
+        d->medium.readonly ? age(w, MAX(d->loaded_since, w->read_at), policy.release_quiet) : 0, age(w, w->read_at, STEP_MS),
         d->evidence.lock, d->queue_len, d->outstanding, d->outstanding ? age(w, d->outstanding_since, policy.stuck_after) : 0,
         d->stuck, d->observe_wanted, d->outstanding && !d->medium.readonly && d->written_before != w->written,
         w->kernel.image, w->kernel.readonly, in_kernel->what, in_kernel->image, in_kernel->readonly, in_kernel->eject,

@@ -40,14 +40,6 @@ struct moves {
     size_t len;
 };
 
-static struct {               /* what clients ask for in this run */
-    unsigned menu[DRIVES];    /* bits of M_... */
-    int most;
-    bool again;               /* finished operations make room for new ones */
-    bool changes;             /* cancel and hurry */
-    bool fails;               /* kernel, store and controller may */
-} clients;
-
 /* ---- which ------------------------------------------------------------------------------------------------------- */
 
 static inline void can(struct moves *m, enum move_kind kind, size_t which)

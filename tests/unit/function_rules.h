@@ -1,5 +1,6 @@
 /*
- * function_rules.h - what must hold in the world of several drives, beside the invariants of drive_check():
+ * function_rules.h - what must hold in the world of several drives, beside the invariants of drive_check(). drive_rules.h
+ * has the table of what trayd promises, which rules hold it, and which planted faults try them.
  *
  *   one call       nothing for a drive while another order of it is outstanding, and nothing for a function while a worker of
  *                  an earlier process is in a call there
@@ -22,6 +23,11 @@
 #pragma once
 
 #include "tests/unit/function_world.h"
+
+static const char *const rules[] = {
+    "one call", "signal", "permission", "robbed", "in quarantine", "stale insert", "old bytes", "old cache", "announce",
+    "empty insert", "collateral", "once", "order", "truth", "fail behind", "wake", "for ever",
+};
 
 static bool breaking_by_operator;
 

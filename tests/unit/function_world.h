@@ -147,6 +147,14 @@ static inline bool host_is_there(const struct world *w)
     return w->bound && w->plugged;
 }
 
+static struct {               /* what clients ask for in this run */
+    unsigned menu[DRIVES];    /* bits of M_... */
+    int most;
+    bool again;               /* finished operations make room for new ones */
+    bool changes;             /* cancel and hurry */
+    bool fails;               /* kernel, store and controller may */
+} clients;
+
 /* ---- keeping one ------------------------------------------------------------------------------------------------- */
 
 #define WORLD_HEAD offsetof(struct world, d)
@@ -229,12 +237,15 @@ static inline uint64_t machine_print(const struct world *w, size_t i)
     return h;
 }
 
-/* The drives of one function are alike, so worlds that differ in which is which are one. */
+/*
+ * The drives of one function are alike, so worlds that differ in which is which are one; but for those that clients ask
+ * different things of.
+ */
 static inline uint64_t world_fingerprint(const void *world)
 {
     const struct world *w = world;
     uint64_t of[DRIVES], h = 4;
-    for (size_t i = 0; i < DRIVES; i++) of[i] = search_mix(lun_print(w, i), machine_print(w, i));
+    for (size_t i = 0; i < DRIVES; i++) of[i] = search_mix(search_mix(lun_print(w, i), machine_print(w, i)), clients.menu[i]);
     for (size_t i = 0; i < FUNCTIONS; i++) {
         const struct function *f = &w->functions[i];
         uint64_t values[] = {f->stalls, f->old, f->held_told, f->orders_len};

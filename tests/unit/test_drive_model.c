@@ -14,6 +14,8 @@
 
 #include "tests/unit/drive_steps.h"
 
+#define ALIKE_OF 16 /* model_search.h: one of so many fingerprints is held to be one of a single future */
+
 /* ---- runs -------------------------------------------------------------------------------------------------------- */
 
 /* 0: empty; 1: a writable medium is in; 2: quarantined; 3: as 1, without forced_eject; 4: nor reattach; 5: as 1, and its
@@ -36,9 +38,9 @@ static void begin(struct world *w, int variant)
     w->d.loaded_since = w->now;
 }
 
-static const char *explore(int variant, int states_max, bool tell)
+static const char *explore(int variant, int states_max, bool tell, bool *ret_bounded)
 {
-    static const struct model model = {WORLD_KEPT, NULL, world_fingerprint, world_violation, world_expand};
+    static const struct model model = {WORLD_KEPT, NULL, world_fingerprint, world_violation, world_expand, .one_of = ALIKE_OF};
     struct search s;
     struct world first;
     begin(&first, variant);
@@ -47,6 +49,7 @@ static const char *explore(int variant, int states_max, bool tell)
         print_message("%d operations, variant %d: %d states%s\n", ops_max, variant, s.len,
                       search_was_bounded(&s) ? " (bound reached)" : "");
     if (violation && tell) search_tell_trail(&s);
+    *ret_bounded = search_was_bounded(&s);
     search_done(&s);
     return violation;
 }
@@ -54,14 +57,16 @@ static const char *explore(int variant, int states_max, bool tell)
 /* Of distinct states in a run, about 1 KB each; that the bound was reached is said. Sanitizers make it ten times slower. */
 #ifdef __SANITIZE_ADDRESS__
 #define STATES_MAX 200000
-#define STATES_OF_ONE STATES_MAX
 #else
 #define STATES_MAX 1000000
-#define STATES_OF_ONE 4000000 /* of runs with one operation: more than there are */
 #endif
+#define STATES_OF_ONE 1000000    /* of runs with one operation: more than there are */
 #define FAULT_STATES_MAX 1000000 /* the deepest planted fault lies some 300 000 states down */
 
-/* With one operation all but variant 5 is walked to the end; that, and two operations, up to the bound. TRAYD_MODEL_OPS=3 goes on from there. */
+/*
+ * With one operation all is walked to the end, and so is an empty drive (0, 2) with two; the others with two up to the bound:
+ * breadth first, so that what is missing is what takes the most steps to come to. TRAYD_MODEL_OPS=3 goes on from there.
+ */
 static void test_holds(void **state)
 {
     (void)state;
@@ -70,8 +75,10 @@ static void test_holds(void **state)
     int most = more ? atoi(more) : 2;
     for (ops_max = 1; ops_max <= MIN(most, OPS_MAX); ops_max++)
         for (int variant = 0; variant < VARIANTS; variant++) {
-            const char *violation = explore(variant, ops_max == 1 ? STATES_OF_ONE : STATES_MAX, true);
+            bool bounded;
+            const char *violation = explore(variant, ops_max == 1 ? STATES_OF_ONE : STATES_MAX, true, &bounded);
             if (violation) fail_msg("invariant violated: %s", violation);
+            assert_false(bounded && ops_max == 1);
         }
 }
 
@@ -83,6 +90,14 @@ static void say_twice(struct world *w, struct drive_output *out)
 {
     (void)w;
     if (out->finished_len) out->finished[out->finished_len] = out->finished[0], out->finished_len++;
+}
+static void say_nothing(struct world *w, struct drive_output *out) { (void)w; out->finished_len = 0; }
+static void finish_last(struct world *w, struct drive_output *out)
+{
+    struct drive *d = &w->d;
+    if (out->finished_len || d->queue_len != 2) return;
+    out->finished[out->finished_len++] = (struct drive_finish){.op = d->queue[1].rq.op, .state = OP_FAILED, .code = ERR_EARLIER_FAILED};
+    d->queue[--d->queue_len] = (struct drive_op){0};
 }
 static void force_early(struct world *w, struct drive_output *out)
 {
@@ -114,6 +129,14 @@ static void signal_twice(struct world *w, struct drive_output *out)
     (void)out;
     if (w->d.queue_len) w->d.queue[0].broke = false;
 }
+static void break_in_storage(struct world *w, struct drive_output *out)
+{
+    if (w->in_kernel.what == DO_FORCE && w->waiting == WAITING_STORAGE) out->break_io = true;
+}
+static void break_unknown(struct world *w, struct drive_output *out)
+{
+    if (w->in_kernel.what == DO_FORCE && w->waiting == WAITING_UNKNOWN) out->break_io = true;
+}
 static void cut_blindly(struct world *w, struct drive_output *out)
 {
     if (w->in_kernel.what == DO_FORCE && w->waiting == WAITING_HOST) out->cut = true;
@@ -143,11 +166,19 @@ static void test_finds_each_planted_fault(void **state)
         {cut_blindly, "cut", 5},              {cut_anything, "cut", 1},           {forget_cut, "cut", 5},
         {forget_break, "in quarantine", 4},   {signal_twice, "signal", 4},
         {forget_outstanding, "one call", 1},  {forget_quarantine, "nothing goes in during quarantine", 0},
+        {say_nothing, "once", 0},             {finish_last, "order", 1},          {break_in_storage, "signal", 1},
+        {break_unknown, "signal", 1},
     };
+    for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
+        size_t k = 0;
+        while (k < ARRAY_LEN(faults) && strcmp(faults[k].found_as, rules[i]) != 0) k++;
+        if (k == ARRAY_LEN(faults)) fail_msg("no fault is planted that would be found as \"%s\"", rules[i]);
+    }
     for (size_t i = 0; i < ARRAY_LEN(faults); i++) {
         sabotage = faults[i].fault;
         ops_max = 2;
-        const char *violation = explore(faults[i].variant, FAULT_STATES_MAX, false);
+        bool bounded;
+        const char *violation = explore(faults[i].variant, FAULT_STATES_MAX, false, &bounded);
         if (!violation || strcmp(violation, faults[i].found_as) != 0)
             fail_msg("fault %zu was found as \"%s\", not as \"%s\"", i, violation ? violation : "nothing", faults[i].found_as);
     }

@@ -102,7 +102,7 @@ static void expand(struct search *s, const void *kept)
     }
 }
 
-static const struct model model = {WORLD_KEPT, world_keep, world_fingerprint, world_violation, expand};
+static const struct model model = {WORLD_KEPT, world_keep, world_fingerprint, world_violation, expand, .one_of = 0};
 
 static const char *explore(const struct run *run, int states_max, bool tell, int *ret_states)
 {
@@ -327,6 +327,11 @@ static void finds_each_planted_fault(void **state attr_unused)
         {"for ever", "a stopped host", never_ask_again, FAULT_NONE},
     };
     int states = 0, missed = 0;
+    for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
+        size_t k = 0;
+        while (k < ARRAY_LEN(planted) && strcmp(planted[k].found_as, rules[i]) != 0) k++;
+        if (k == ARRAY_LEN(planted)) fail_msg("no fault is planted that would be found as \"%s\"", rules[i]);
+    }
     ops_most = 2;
     for (size_t i = 0; i < ARRAY_LEN(planted); i++) {
         sabotage = planted[i].sabotage;
