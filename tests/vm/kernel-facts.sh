@@ -194,6 +194,28 @@ same "... and the forced eject has worked" "done:" "$(cat /tmp/forced):$(cat /tm
 end_background $bot
 check "the host comes back" host dev usb0 --wait 30
 
+echo "# a host that resets the port"
+put_quietly "$cd0/file" "$images/cd.iso"
+wait_for 10 host size cd0 >/dev/null 2>&1
+host lock cd0
+same "a lock holds" "$busy" "$(put "$cd0/file" '')"
+host udc "$udc" >/tmp/states &
+watcher=$!
+wait_for 10 grep -q configured /tmp/states
+host reset cd0
+check "the controller's state wakes poll(2) with default" wait_for 10 grep -q default /tmp/states
+back_again() { sed '1,/default/d' /tmp/states | grep -q configured; }
+check "... and is configured again" wait_for 10 back_again
+sed 's/^/    /' /tmp/states
+host dev cd0 --wait 30 >/dev/null
+same "the kernel has forgotten the lock" 'done' "$(put "$cd0/file" '')"
+lines=$(grep -c . /tmp/states)
+unbind_gadget
+sleep 0.3 # for what must not come
+same "unbinding wakes nobody" "$lines" "$(grep -c . /tmp/states)"
+bind_gadget
+kill $watcher
+
 echo "# storage that hangs"
 nbdkit -U /tmp/nbd.sock --filter=pause memory 16M pause-control=/tmp/pause.sock
 wait_for 10 test -S /tmp/nbd.sock
@@ -221,9 +243,59 @@ pause r
 check "all ends when the storage is back" wait_for 30 gone $forced
 wait $forced $unbinder $reader
 same "... with the medium out" '' "$(medium_of "$usb0")"
-nbd-client -d /dev/nbd0 >/dev/null
+put_quietly "$usb0/file" /dev/nbd0
+bind_gadget
+wait_for 10 host size usb0 >/dev/null 2>&1
+pause p
+host read usb0 --from 4M --bytes 1M --direct >/tmp/read &
+reader=$!
+wait_for 10 in_state "$usb_thread" D
+nbd-client -d /dev/nbd0 >/dev/null # NBD_CLEAR_SOCK among others, as gadget/backing_cut.c does
+not_in_state() { ! in_state "$1" "$2"; }
+check "disconnecting the network block device frees who waits for it" wait_for 10 not_in_state "$usb_thread" D
+wait $reader
+check "... by an error" grep -q error=E /tmp/read
+put_quietly "$usb0/forced_eject" 1
+pause r
+
+echo "# a mapping"
+truncate -s 16M /tmp/mapped
+loop=$(losetup -f)
+losetup "$loop" /tmp/mapped
+echo "0 32768 linear $loop 0" | dmsetup create --noudevsync mapped
+dmsetup mknodes mapped
+put_quietly "$usb0/file" /dev/mapper/mapped
+wait_for 10 host size usb0 >/dev/null 2>&1
+dmsetup suspend --noudevsync --nolockfs --noflush mapped
+host read usb0 --from 8M --bytes 1M --direct >/tmp/read &
+reader=$!
+check "who reads a suspended mapping sleeps in D" wait_for 10 in_state "$usb_thread" D
+dmsetup load mapped --table '0 32768 error'
+in_state "$usb_thread" D
+same "a table of errors alone does not wake it" 0 $?
+dmsetup resume --noudevsync mapped
+check "resumed with it, it does" wait_for 10 not_in_state "$usb_thread" D
+wait $reader
+check "... by an error" grep -q error=E /tmp/read
+put_quietly "$usb0/forced_eject" 1
+# fsync(2) on a descriptor that is open already.
+flush() { LC_ALL=C dd count=0 conv=fsync,notrunc status=none 1>&"$1" 2>/dev/null && echo well || echo error; }
+dmsetup load mapped --table "0 32768 linear $loop 0"
+dmsetup resume --noudevsync mapped
+exec 5<>/dev/mapper/mapped 6<>/dev/mapper/mapped
+dd if=/dev/urandom bs=4096 count=1 status=none >&5
+dmsetup suspend --noudevsync --nolockfs --noflush mapped
+dmsetup load mapped --table '0 32768 error'
+dmsetup resume --noudevsync mapped
+same "fsync tells of a write error once for each open file" 'error well error well' "$(flush 5) $(flush 5) $(flush 6) $(flush 6)"
+exec 7<>/dev/mapper/mapped
+same "... and who opens it afterwards hears nothing" well "$(flush 7)"
+exec 5<&- 6<&- 7<&-
+dmsetup remove --noudevsync mapped
+losetup -d "$loop"
 
 echo "# unbinding"
+unbind_gadget
 put_quietly "$usb0/file" "$images/usb.img"
 put_quietly "$cd0/file" "$images/cd.iso"
 same "UDC state stays configured after an unbind" configured "$(cat "/sys/class/udc/$udc/state")"
