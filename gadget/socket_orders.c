@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "gadget/stores.h"
 #include "gadget/view.h"
 
 void socket_hello(struct client *c, int64_t id)

@@ -1,6 +1,7 @@
-# For guest scripts that talk to trayd as a user does, with curl; beside trayd-test.sh:   . /lib/trayd-api.sh
+# For guest scripts that talk to trayd as a user does; beside trayd-test.sh:   . /lib/trayd-api.sh
 #
-#   api METHOD PATH [CURL-OPTION]...    sets $status; the answer stays in $answer_file
+#   api METHOD PATH [CURL-OPTION]...    sets $status; the answer stays in $answer_file (--json and -H: without curl)
+#   get PATH                            the answer on stdout; fails as curl -f does
 #   insert DRIVE IMAGE [MEMBERS]        MEMBERS: more of the JSON body, such as '"readonly": true, "patience": 0'
 #   eject DRIVE [QUERY]                 such as 'mode=forced&patience=0'
 #   answer FILTER                       that part of the last answer (jq)
@@ -22,9 +23,13 @@ api() {
     api_method=$1 api_path=$2
     shift 2
     rm -f "$answer_file"
-    status=$(curl -sS --max-time 120 -o "$answer_file" -w '%{http_code}' -X "$api_method" "$@" "$TRAYD_URL$api_path")
+    case ${1-} in
+    '' | --json | -H) status=$(request "$api_method" "$TRAYD_URL$api_path" "$answer_file" "$@") ;;
+    *) status=$(curl -sS --max-time 120 -o "$answer_file" -w '%{http_code}' -X "$api_method" "$@" "$TRAYD_URL$api_path") ;;
+    esac
 }
 
+get() { request GET "$TRAYD_URL$1" -; }
 insert() { api PUT "/api/v1/drives/$1/medium" --json "{\"image\": \"$2\"${3:+, $3}}"; }
 eject() { api DELETE "/api/v1/drives/$1/medium?${2:-}"; }
 answer() { jq -r "$1" "$answer_file"; }
@@ -56,9 +61,9 @@ show_answer() {
     return 1
 }
 
-drive() { curl -sS --max-time 30 "$TRAYD_URL/api/v1/drives/$1" | jq -r "$2"; }
-drive_is() { curl -sS --max-time 30 "$TRAYD_URL/api/v1/drives/$1" | jq -e "$2" >/dev/null; }
-operation_is() { curl -sS --max-time 30 "$TRAYD_URL/api/v1/operations/$1" | jq -e "$2" >/dev/null; }
+drive() { get "/api/v1/drives/$1" | jq -r "$2"; }
+drive_is() { get "/api/v1/drives/$1" | jq -e "$2" >/dev/null; }
+operation_is() { get "/api/v1/operations/$1" | jq -e "$2" >/dev/null; }
 
 wait_for_host() {
     wait_for 30 drive_is cd0 '.host.link == "configured"' &&
@@ -68,5 +73,5 @@ wait_for_host() {
 # trayd_start [SED-EXPRESSION]...: edits the configuration and starts both services, for scripts that run --no-trayd.
 trayd_start() {
     for trayd_edit; do sed -i "$trayd_edit" /etc/trayd/trayd.conf; done
-    unit_start trayd-gadget && unit_start trayd && wait_for 60 curl -sf -o /dev/null "$TRAYD_URL/readyz" && wait_for_host
+    unit_start trayd-gadget && unit_start trayd && wait_for 60 get /readyz >/dev/null && wait_for_host
 }

@@ -225,7 +225,7 @@ nbd_up
 unit_stop trayd-gadget
 sed -i 's/cut = "nbd"/cut = "never"/' /etc/trayd/trayd.conf
 unit_start trayd-gadget
-wait_for 20 curl -sf "$TRAYD_URL/readyz" >/dev/null
+wait_for 20 get /readyz >/dev/null
 insert usb0 net.img '"store": "net", "readonly": true'
 answered "not ours: the image is in" 200 "done"
 wait_for 10 host size usb0 >/dev/null

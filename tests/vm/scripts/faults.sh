@@ -43,14 +43,15 @@ shown() { # DRIVE: the image's name as the kernel has it, "" when empty
 }
 bound() { [ -n "$(cat /sys/class/udc/*/function)" ]; }
 is_ready() {
-    curl -sf -o /dev/null --max-time 10 "$TRAYD_URL/readyz" &&
-        curl -s --max-time 10 "$TRAYD_URL/api/v1/system" | jq -e '.gadget.found != null and .gadget.reattaching == false' >/dev/null &&
-        curl -s --max-time 10 "$TRAYD_URL/api/v1/drives" | jq -e '[.drives[].stuck] == [null, null, null]' >/dev/null
+    get /readyz >/dev/null &&
+        get /api/v1/system | jq -e '.gadget.found != null and .gadget.reattaching == false' >/dev/null &&
+        get /api/v1/drives | jq -e '[.drives[].stuck] == [null, null, null]' >/dev/null
 }
 enumerations() { host enumerations | sed 's/.*enumerations=\([0-9]*\).*/\1/'; }
-newest() { curl -sS --max-time 30 "$TRAYD_URL/api/v1/operations?drive=$1&limit=1" | jq -c '.operations[0] // {}'; }
+newest() { get "/api/v1/operations?drive=$1&limit=1" | jq -c '.operations[0] // {}'; }
+told() { jq -c 'del(.steps) | to_entries | sort_by(.key)'; }
 finished() { newest "$1" | jq -e '.state == null or .state == "done" or .state == "failed" or .state == "cancelled"' >/dev/null; }
-marks() { curl -sS "$TRAYD_URL/api/v1/drives" | jq -r '[.drives[] | select(.stale_host or .quarantine_until != null) | .name] | join(" ")'; }
+marks() { get /api/v1/drives | jq -r '[.drives[] | select(.stale_host or .quarantine_until != null) | .name] | join(" ")'; }
 same_bytes() { # DRIVE IMAGE: the host reads what the image holds
     wait_for 20 host size "$1" >/dev/null || return 1
     [ "$(dd if="$(host dev "$1" --wait 20)" bs=1M iflag=direct status=none | sha256sum)" = "$(sha256sum <"$images/$2")" ]
@@ -262,7 +263,7 @@ strike() {
     truthful "$1" || { echo "$outcome_now" | jq -c '[.state, .code, .detail]'; return 1; }
     left_alone && protected || return 1
     [ "$may" != detach ] || bound || return $reached
-    [ "$(newest "$drive" | jq -cS 'del(.steps)')" = "$(echo "$outcome_now" | jq -cS 'del(.steps)')" ] || [ $robs = yes ] || complain "the outcome has changed" || return 1
+    [ "$(newest "$drive" | told)" = "$(echo "$outcome_now" | told)" ] || [ $robs = yes ] || complain "the outcome has changed" || return 1
     return $reached
 }
 

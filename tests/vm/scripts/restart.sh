@@ -25,7 +25,7 @@ kill9() {
 }
 is_another() { another=$(unit_pid "$1") && [ "$another" != "$killed" ]; }
 # What must not change: what is in, in which generation, since when and by whom.
-as_it_is() { curl -sSf --max-time 30 "$TRAYD_URL/api/v1/drives" | jq -c '.drives[] | [.name, .state, .generation, .medium, .stale_host, .quarantine_until, .stuck]'; }
+as_it_is() { get /api/v1/drives | jq -c '.drives[] | [.name, .state, .generation, .medium, .stale_host, .quarantine_until, .stuck]'; }
 is_as_before() { [ "$(as_it_is 2>/dev/null)" = "$before" ]; }
 finished() { operation_is "$1" '.state == "done" or .state == "failed" or .state == "cancelled"'; }
 
@@ -116,9 +116,9 @@ for delay in 0 0.005 0.01 0.02 0.04 0.1; do
     wait_for 20 drive_is usb0 '.state == "empty" or .state == "loaded"'
     kill $writer 2>/dev/null
     wait $writer 2>/dev/null
-    id=$(curl -sS "$TRAYD_URL/api/v1/operations?drive=usb0&limit=1" | jq -r '.operations[0] | select(.action == "eject") | .id')
+    id=$(get "/api/v1/operations?drive=usb0&limit=1" | jq -r '.operations[0] | select(.action == "eject") | .id')
     [ -z "$id" ] || wait_for 20 finished "$id"
-    told="$(drive usb0 '[.state, .stale_host] | join(" ")') $([ -z "$id" ] || curl -sS "$TRAYD_URL/api/v1/operations/$id" | jq -r '[.state, .code] | join(" ")')"
+    told="$(drive usb0 '[.state, .stale_host] | join(" ")') $([ -z "$id" ] || get "/api/v1/operations/$id" | jq -r '[.state, .code] | join(" ")')"
     echo "    killed after $delay s: $told"
     case $told in
     "empty true done "* | "empty true failed interrupted" | "loaded false failed interrupted" | "loaded false ") truths=$((truths + 1)) ;;

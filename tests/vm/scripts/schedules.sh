@@ -16,8 +16,8 @@ plan() {
     api POST /api/v1/schedules --json "{\"drive\": \"$1\", \"action\": \"$2\", \"when\": $3${4:+, $4}}"
     id=$(answer .id)
 }
-schedule_is() { curl -sS --max-time 30 "$TRAYD_URL/api/v1/schedules/$1" | jq -e "$2" >/dev/null; }
-show() { curl -sS --max-time 30 "$TRAYD_URL/api/v1/schedules/$1" | jq -c '[.state, .resets_seen, .waits_for, .code, .detail]'; }
+schedule_is() { get "/api/v1/schedules/$1" | jq -e "$2" >/dev/null; }
+show() { get "/api/v1/schedules/$1" | jq -c '[.state, .resets_seen, .waits_for, .code, .detail]'; }
 has() { drive_is "$1" ".medium.image == \"$2\""; }
 empty() { drive_is "$1" '.medium == null and .operation == null'; }
 fired() { schedule_is "$1" '.state == "fired" and .operation != null'; }
@@ -28,7 +28,7 @@ clock_by() { date -u -s "@$(($(date +%s) + $1))" >/dev/null; }
 killed_and_back() {
     killed=$(unit_pid trayd-gadget)
     kill -9 "$killed"
-    wait_for 20 is_another && wait_for 30 curl -sf -o /dev/null "$TRAYD_URL/api/v1/schedules"
+    wait_for 20 is_another && wait_for 30 get /api/v1/schedules >/dev/null
 }
 is_another() { another=$(unit_pid trayd-gadget) && [ "$another" != "$killed" ]; }
 load() {
@@ -46,7 +46,7 @@ answered "after: armed" 201 armed
 check "after: the drive is emptied" wait_for 30 empty cd0
 check "after: not too early" test $(($(uptime_s) - begun)) -ge 3
 check "after: it has fired" wait_for 10 fired "$id"
-operation=$(curl -sS "$TRAYD_URL/api/v1/schedules/$id" | jq -r .operation)
+operation=$(get "/api/v1/schedules/$id" | jq -r .operation)
 check "after: as an operation of its own name" operation_is "$operation" ".by == \"schedule:$id\" and .state == \"done\""
 
 plan cd0 insert "{\"at\": \"$(in_time 3)\"}" '"image": "one.iso"'
@@ -144,8 +144,8 @@ for delay in 1.90 1.96 2.00 2.03 2.06 2.10 2.20; do
     killed_and_back
     wait_for 30 schedule_is "$id" '.state != "armed" and .state != "firing"'
     wait_for 30 drive_is cd0 '.operation == null'
-    count=$(curl -sS "$TRAYD_URL/api/v1/operations?limit=20" | jq "[.operations[] | select(.by == \"schedule:$id\")] | length")
-    told="$(curl -sS "$TRAYD_URL/api/v1/schedules/$id" | jq -r '[.state, .code // "-"] | join(" ")') $(drive cd0 .state) $count"
+    count=$(get "/api/v1/operations?limit=20" | jq "[.operations[] | select(.by == \"schedule:$id\")] | length")
+    told="$(get "/api/v1/schedules/$id" | jq -r '[.state, .code // "-"] | join(" ")') $(drive cd0 .state) $count"
     echo "    killed after $delay s: $told"
     case $told in
     "fired - empty 1" | "failed interrupted loaded 0" | "failed interrupted loaded 1" | "failed interrupted empty 1") truths=$((truths + 1)) ;;
@@ -163,7 +163,7 @@ mount -t tmpfs -o size=64k tmpfs /var/lib/trayd-gadget
 cp /tmp/kept.json /var/lib/trayd-gadget/
 dd if=/dev/zero of=/var/lib/trayd-gadget/fill bs=4k count=100 2>/dev/null
 unit_start trayd-gadget
-wait_for 30 curl -sf -o /dev/null "$TRAYD_URL/api/v1/schedules"
+wait_for 30 get /api/v1/schedules >/dev/null
 plan usb0 eject '{"after": 7200}'
 answered "a full disk: refused" 507 no_space
 check "... and what was there stays" armed "$kept"
@@ -186,7 +186,7 @@ reboot_appliance() {
     sed 's/^........-/deadbeef-/' /proc/sys/kernel/random/boot_id >/tmp/boot_id
     mount --bind /tmp/boot_id /proc/sys/kernel/random/boot_id
     unit_start trayd-gadget
-    wait_for 30 curl -sf -o /dev/null "$TRAYD_URL/readyz"
+    wait_for 30 get /readyz >/dev/null
     wait_for_host
 }
 load cd0 one.iso
@@ -199,7 +199,7 @@ noted() { jq -e "$1" /var/lib/trayd-gadget/kept.json >/dev/null; }
 check "what is in is noted" wait_for 10 noted '.media.cd0.image == "one.iso" and .media.usb0.image == "disk.img"'
 unit_stop trayd-gadget
 unit_start trayd-gadget
-wait_for 30 curl -sf -o /dev/null "$TRAYD_URL/readyz"
+wait_for 30 get /readyz >/dev/null
 check "a restart puts nothing in" sh -c "curl -sS '$TRAYD_URL/api/v1/operations?limit=10' | jq -e 'all(.operations[]; .by != \"restore\")'"
 mv $images /srv/trayd/away
 reboot_appliance
