@@ -57,7 +57,8 @@ function queuePart(use) {
     const update = keyedList(list, op => op.id, op => {
         const text = el('span');
         return {
-            node: el('li', {}, text, el('button', { type: 'button', class: 'quiet', onclick: () => use.cancel(op) }, 'Cancel')),
+            node: el('li', {}, el('div', { class: 'queued' }, text,
+                el('button', { type: 'button', class: 'quiet', onclick: () => use.cancel(op) }, 'Cancel'))),
             update: newer => setText(text, action(newer)),
         };
     });

@@ -15,7 +15,7 @@ export function askWhen(drive) {
     const unit = el('span');
     const numberField = el('label', { class: 'field' }, unit, number);
     const time = el('input', { type: 'datetime-local', name: 'time', required: true, value: localInput(now() + HOUR) });
-    const timeField = el('label', { class: 'field' }, el('span', {}, 'your time'), time);
+    const timeField = el('label', { class: 'field' }, el('span', {}, 'Your time'), time);
     const note = el('p', { class: 'note' });
     const form = el('form', { onsubmit: submitted },
         el('h2', { id: heading }, `Eject ${drive.name} later`),

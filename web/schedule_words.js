@@ -50,11 +50,11 @@ export function scheduleText(schedule, now) {
 
 // What the form offers: what it asks for beside, with a first answer, and the `when` that comes of it.
 export const CHOICES = {
-    after: { label: 'After some minutes', unit: 'minutes', first: 30, min: 1, max: 527040, when: n => ({ after: n * 60 }) },
+    after: { label: 'After some minutes', unit: 'Minutes', first: 30, min: 1, max: 527040, when: n => ({ after: n * 60 }) },
     at: { label: 'At a time', time: true, when: text => ({ at: new Date(text).toISOString() }) },
-    quiet: { label: 'When the host is quiet', unit: 'minutes without reading or writing', first: 5, min: 1, max: 10080,
+    quiet: { label: 'When the host is quiet', unit: 'Minutes without reading or writing', first: 5, min: 1, max: 10080,
         when: n => ({ quiet_for: n * 60 }) },
-    once: { label: 'Boot once: when the host restarts', unit: 'restarts', first: 1, min: 1, max: 1000, when: n => ({ host_resets: n }),
+    once: { label: 'Boot once: when the host restarts', unit: 'Restarts', first: 1, min: 1, max: 1000, when: n => ({ host_resets: n }),
         note: 'A PC that starts may count twice: its firmware, and then its operating system.' },
 };
 

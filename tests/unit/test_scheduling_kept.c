@@ -1,6 +1,6 @@
 /*
- * What is kept of schedules, on the simulation: what is written down before what, what a restart at any of these moments
- * makes of it, and what happens when the file cannot be written, is broken, or hangs.
+ * What is kept of schedules, on the simulation: what is written down before what, what a restart at any of these
+ * moments makes of it, and what happens when the file cannot be written, is broken, or hangs.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -98,23 +98,42 @@ static void of_another_configuration(void **state attr_unused)
     assert_non_null(json_object_get(json_object_get(all, "media"), "cd9"));
 }
 
-/* Asked before the file was read: answered when it is. */
-static void asked_too_early(void **state attr_unused)
+/* The answer to a client who asked for the schedules before the file was looked at. */
+static void ask_too_early(char *answered, size_t size)
 {
     static const char question[] = "{\"id\": 5, \"do\": \"schedules\"}";
     struct sockaddr_un a = {.sun_family = AF_UNIX};
-    char text[2048] = "";
-    make(EJECT_CD LATER);
-    fixture_stop(f);
     fixture_start(f);
     assert_false(f->daemon->kept.loaded);
     fixture_path(f, "g.sock", a.sun_path);
     cleanup_close int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
     assert_int_equal(send(fd, question, sizeof question - 1, MSG_NOSIGNAL), sizeof question - 1);
-    until(f, recv(fd, text, sizeof text - 1, MSG_DONTWAIT) > 0);
-    assert_non_null(strstr(text, "\"id\":5"));
-    assert_non_null(strstr(text, answer.id));
+    memset(answered, 0, size);
+    until(f, recv(fd, answered, size - 1, MSG_DONTWAIT) > 0);
+    assert_non_null(strstr(answered, "\"id\":5"));
+}
+
+static void asked_too_early(void **state attr_unused)
+{
+    char answered[2048];
+    make(EJECT_CD LATER);
+    fixture_stop(f);
+    ask_too_early(answered, sizeof answered);
+    assert_non_null(strstr(answered, answer.id));
+}
+
+/* Nobody waits for what cannot be had. */
+static void asked_too_early_for_nothing(void **state attr_unused)
+{
+    char answered[2048];
+    make(EJECT_CD LATER);
+    fixture_stop(f);
+    assert_int_equal(remove(state_path("kept.json")), 0);
+    assert_int_equal(mkdir(state_path("kept.json"), 0700), 0);
+    ask_too_early(answered, sizeof answered);
+    assert_non_null(strstr(answered, "\"unavailable\""));
+    assert_non_null(strstr(answered, "kept.json"));
 }
 
 /* ---- a file that cannot be had ----------------------------------------------------------------------------------- */
@@ -249,8 +268,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(killed_before_the_operation), TEST(killed_after_the_operation_was_begun), TEST(missed_and_skipped),
-        TEST(missed_and_run), TEST(of_another_configuration), TEST(asked_too_early), TEST(broken_file),
-        TEST(broken_in_part), TEST(not_writable), TEST(asked_while_the_repair_fails), TEST(due_but_not_writable), TEST(hanging_storage),
+        TEST(missed_and_run), TEST(of_another_configuration), TEST(asked_too_early),
+        TEST(asked_too_early_for_nothing), TEST(broken_file), TEST(broken_in_part), TEST(not_writable),
+        TEST(asked_while_the_repair_fails), TEST(due_but_not_writable), TEST(hanging_storage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

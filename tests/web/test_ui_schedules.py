@@ -31,6 +31,23 @@ def test_added_shown_and_cancelled(page):
     page.wait_card("cd0", "Ejects when the host has been quiet for 2 min")
 
 
+def test_on_a_phone_each_button_is_beside_its_own_line(page):
+    """Below it, it would look like the next one's."""
+    for when in ({"after": 5400}, {"quiet_for": 120}):
+        assert page.trayd.request("POST", "/api/v1/schedules", json={"drive": "cd0", "action": "eject", "when": when}).status_code == 201
+    page.put("cd0", "debian.iso")
+    page.host("lock cd0")
+    for patience in (600, 601):
+        r = page.trayd.request("DELETE", f"/api/v1/drives/cd0/medium?patience={patience}", headers={"Prefer": "respond-async"})
+        assert r.status_code == 202, r.text
+    page.resize((360, 740))
+    page.wait_card("cd0", "Scheduled".upper(), "Then".upper(), "quiet for 2 min")
+    lines = page.run("""return [...document.querySelectorAll('.scheduled li, .queued')].map(line => {
+        const text = line.querySelector('span').getBoundingClientRect(), button = line.querySelector('button').getBoundingClientRect();
+        return button.left >= text.right && button.top < text.bottom && button.bottom > text.top; })""")
+    assert lines == [True, True, True], lines
+
+
 def test_at_a_time_of_the_reader(page):
     later(page, "cd0", "at", time="2099-01-02T03:04")
     page.wait_card("cd0", "Ejects at ", "2099")
