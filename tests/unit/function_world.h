@@ -201,7 +201,9 @@ static inline uint64_t lun_print(const struct world *w, size_t i)
         l->command.present ? l->command.meant_for : 0, l->command.present ? age(w, l->command.since) : 0,
         ev->based, ev->read != ev->base_read, ev->written != ev->base_written, ev->read != f->read, ev->written != f->written,
         ev->mark_read != f->read, ev->mark_written != f->written, age(w, ev->last_read_at), age(w, ev->last_write_at),
-        ev->polls, w->acting[i].what, w->deferred[i].what, w->in_store[i].what, w->in_store[i].ticket == w->d[i].ticket,
+        ev->base_read != f->read, ev->base_written != f->written, ev->known, ev->sampled_at == 0,
+        ev->commands != f->commands, MIN(ev->polls, EVIDENCE_NOTICED), age(w, ev->poll_at),
+        w->acting[i].what, w->deferred[i].what, w->in_store[i].what, w->in_store[i].ticket == w->d[i].ticket,
         w->resumed_doing[i], w->seen_known[i], w->seen[i].image, w->reattach.eject == i,
         w->reattach.state != REATTACH_IDLE && w->reattach_for == i, age(w, w->wake[i] == MSEC_NEVER ? 0 : w->wake[i]),
     };

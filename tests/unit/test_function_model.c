@@ -84,6 +84,7 @@ static void begin(struct world *w, const struct run *run)
 
 /* ---- all states -------------------------------------------------------------------------------------------------- */
 
+#define ALIKE_OF 64 /* model_search.h: one of so many fingerprints is held to be one of a single future */
 #define FAIR_OF 16 /* one of so many states is asked whether all comes to an end */
 
 static void expand(struct search *s, const void *kept)
@@ -102,7 +103,7 @@ static void expand(struct search *s, const void *kept)
     }
 }
 
-static const struct model model = {WORLD_KEPT, world_keep, world_fingerprint, world_violation, expand, .one_of = 0};
+static const struct model model = {WORLD_KEPT, world_keep, world_fingerprint, world_violation, expand, .one_of = ALIKE_OF};
 
 static const char *explore(const struct run *run, int states_max, bool tell, int *ret_states)
 {
