@@ -58,6 +58,7 @@ static struct detach *place_of(struct detaches *all, const char *store)
 {
     struct detach *d = all->items;
     while (d->store[0] && strcmp(d->store, store) != 0) d++;
+    if (d->store[0]) return d; /* constant from here on: it is read without the lock */
     snprintf(d->store, sizeof d->store, "%s", store);
     d->all = all;
     return d;
@@ -254,8 +255,8 @@ static bool is_done(const struct detach *d, bool unmount)
 
 /* Begins it, or joins it, and waits. Returns 1 where it is under way still, 0 where it has ended, with *ret_step, *e and
  * *ret_more where it failed, -1 with *e where it was not begun. */
-static int begin_and_wait(struct detach *d, const struct detach_wish *w, const struct prefer *p, const char **ret_step, json_t **ret_more,
-                          struct err *e)
+static int begin_and_wait(struct detach *d, const struct detach_wish *w, const struct prefer *p,
+                          const char **ret_step, json_t **ret_more, struct err *e)
 {
     struct detaches *all = d->all;
     msec deadline = clock_boot_ms() + p->wait, left;

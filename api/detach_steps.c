@@ -16,11 +16,18 @@
 
 const char *const detach_transfers_names[] = {[TRANSFERS_DRAIN] = "drain", [TRANSFERS_CANCEL] = "cancel", NULL};
 
-static void set_step(struct detach *d, const char *step)
+static const char *const gadget_steps[] = {"sync", "unmount", "check", "mount", NULL}; /* as gadget/departure.h names them */
+
+static void note_step(struct detach *d, const char *step)
 {
     pthread_mutex_lock(&d->all->lock);
     d->step = step;
     pthread_mutex_unlock(&d->all->lock);
+}
+
+static void set_step(struct detach *d, const char *step)
+{
+    note_step(d, step);
     detach_publish(d);
 }
 
@@ -50,7 +57,8 @@ static bool uses(const json_t *drive, const char *store)
 {
     size_t i;
     const json_t *operation;
-    if (names_store(json_object_get(drive, "medium"), store) || names_store(json_object_get(drive, "operation"), store)) return true;
+    if (names_store(json_object_get(drive, "medium"), store)) return true;
+    if (names_store(json_object_get(drive, "operation"), store)) return true;
     json_array_foreach(json_object_get(drive, "queue"), i, operation)
         if (names_store(operation, store)) return true;
     return false;
@@ -144,7 +152,9 @@ static int await_ejects(struct detach *d, const json_t *operations, struct err *
     json_t *operation;
     json_array_foreach(operations, i, operation) {
         cleanup_json json_t *now = gadget_client_wait(a->gadget, json_text(operation, "id"), deadline);
-        if (!now) return err_set(e, ERR_INTERRUPTED, "trayd-gadget was restarted while %s was ejected", json_text(operation, "drive"));
+        if (!now)
+            return err_set(e, ERR_INTERRUPTED, "trayd-gadget was restarted while %s was ejected",
+                           json_text(operation, "drive"));
         if (judge(d, now, e) < 0) return -1;
     }
     return 0;
@@ -176,8 +186,8 @@ static int end_transfers(struct detach *d, struct err *e)
     while ((open = library_open_files(l, d->store, what, sizeof what)) > 0) {
         if (check_stop(d, e) < 0) return -1;
         if (clock_boot_ms() >= deadline)
-            return err_set(e, ERR_STORE_IN_USE, "%zu files of the store \"%s\" are still being sent, received or read, one is %s", open,
-                           d->store, what);
+            return err_set(e, ERR_STORE_IN_USE, "%zu files of the store \"%s\" are still being sent, received or read, "
+                           "one is %s", open, d->store, what);
         pthread_mutex_lock(&d->all->lock);
         cond_wait_ms(&d->all->changed, &d->all->lock, LOOK_EVERY);
         pthread_mutex_unlock(&d->all->lock);
@@ -192,17 +202,15 @@ static int judge_store(struct detach *d, const json_t *seen, const struct err *c
     bool unmounted = json_flag(seen, "unmounted") || !d->wish.unmount;
     if (strcmp(json_text(seen, "stage"), "detached") == 0 && unmounted) return 0;
     if (json_is_object(failed)) {
-        pthread_mutex_lock(&d->all->lock);
-        int step = word_index((const char *const[]){"sync", "unmount", "check", "mount", NULL}, json_text(failed, "step"));
-        d->step = (const char *const[]){"sync", "sync", "unmount", "check", "mount"}[step + 1];
-        pthread_mutex_unlock(&d->all->lock);
+        note_step(d, gadget_steps[MAX(word_index(gadget_steps, json_text(failed, "step")), 0)]);
         return err_set(e, err_from_name(json_text(failed, "code")), "%s", json_text(failed, "detail"));
     }
     if (call->code) {
         *e = *call;
         return -1;
     }
-    return err_set(e, ERR_UNAVAILABLE, "What trayd-gadget has made of it is not known: it cannot be reached, or its storage hangs");
+    return err_set(e, ERR_UNAVAILABLE, "What trayd-gadget has made of it is not known: it cannot be reached, or the "
+                   "storage hangs");
 }
 
 static int leave(struct detach *d, struct err *e)
@@ -217,7 +225,7 @@ static int leave(struct detach *d, struct err *e)
     json_put_text(request, "by", d->wish.by);
     pthread_mutex_lock(&d->all->lock);
     d->in_gadget = !d->stop;
-    d->step = "sync";
+    d->step = gadget_steps[0];
     pthread_mutex_unlock(&d->all->lock);
     if (check_stop(d, e) < 0) {
         json_decref(request);
@@ -226,7 +234,7 @@ static int leave(struct detach *d, struct err *e)
     cleanup_json json_t *ok = gadget_client_call(a->gadget, request, NULL, &call);
     if (!ok && call.code != ERR_UNAVAILABLE) { /* refused: unavailable may mean that only the answer was lost */
         *e = call;
-        d->step = call.code == ERR_IMAGE_IN_USE ? DETACH_FIRST_STEP : d->step;
+        if (call.code == ERR_IMAGE_IN_USE) note_step(d, DETACH_FIRST_STEP);
         return -1;
     }
     cleanup_json json_t *seen = gadget_client_wait_store(a->gadget, d->store, clock_boot_ms() + LEAVE_WITHIN);

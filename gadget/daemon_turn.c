@@ -126,6 +126,7 @@ static void act(struct unit *u, const struct drive_action *a)
             return;
         }
     }
+    if (a->what == DO_SIGNAL && a->breaks) FAULT_POINT("signal.breaks");
     if (a->what == DO_SIGNAL) clear_siblings(u, a->breaks ? CLEARED_BY_BREAK : CLEARED_BY_SIGNAL);
     if (a->what == DO_ANNOUNCE) log_info("%s: announcing the medium again", u->config->name);
     FAULT_POINT("order.give");

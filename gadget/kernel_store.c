@@ -30,7 +30,8 @@ static void done(struct worker_job *job, enum worker_end end, const void *answer
     size_t store = t->store;
     struct store_result r = {0};
     if (end == WORKER_ANSWERED) r = ((const struct work_answer *)answer)->store;
-    if (end == WORKER_DIED) err_set(&r.err, ERR_INTERNAL, "The process that should \"%s\" died", departure_step_names[t->work.step]);
+    if (end == WORKER_DIED)
+        err_set(&r.err, ERR_INTERNAL, "The process that should \"%s\" died", departure_step_names[t->work.step]);
     r.ticket = t->work.ticket;
     free(t);
     if (end != WORKER_CANCELLED) k->base.sink.store(k->base.sink.owner, store, &r);

@@ -63,7 +63,8 @@ static bool read_options(char *mount, char *super, struct store_mount *m)
     for (char *word = strtok_r(super, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
         size_t len = strlen(m->options);
         if (take_flag(word, &m->flags)) continue;
-        fits &= (size_t)snprintf(m->options + len, sizeof m->options - len, "%s%s", len ? "," : "", word) < sizeof m->options - len;
+        size_t room = sizeof m->options - len;
+        fits &= (size_t)snprintf(m->options + len, room, "%s%s", len ? "," : "", word) < room;
     }
     return fits;
 }
@@ -103,7 +104,8 @@ static bool find(const char *dir, struct store_mount *ret)
 {
     cleanup_free char *real = realpath(dir, NULL);
     cleanup_free char *text = malloc(MOUNTINFO_MAX);
-    return text && fd_read_text("/proc/self/mountinfo", text, MOUNTINFO_MAX) > 0 && store_mount_parse(text, real ? real : dir, ret);
+    if (!text || fd_read_text("/proc/self/mountinfo", text, MOUNTINFO_MAX) <= 0) return false;
+    return store_mount_parse(text, real ? real : dir, ret);
 }
 
 /* ---- to the storage ---------------------------------------------------------------------------------------------- */
@@ -143,15 +145,15 @@ static bool systemd_runs(void)
 /* `verb` the mount unit of that directory. Returns systemctl's exit status, or -1 with errno. */
 static int systemctl(const char *verb, const char *dir)
 {
-    char *const arguments[] = {(char *)(uintptr_t) "systemctl", (char *)(uintptr_t) "--no-ask-password", (char *)(uintptr_t)verb,
-                               (char *)(uintptr_t) "--", (char *)(uintptr_t)dir, NULL};
-    char *const environment[] = {(char *)(uintptr_t) "PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
+    const char *const arguments[] = {"systemctl", "--no-ask-password", verb, "--", dir, NULL};
+    const char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
     posix_spawn_file_actions_t actions;
     pid_t pid;
     int status = -1;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1); /* the worker's socket */
-    int errnum = posix_spawn(&pid, "/usr/bin/systemctl", &actions, NULL, arguments, environment);
+    int errnum = posix_spawn(&pid, "/usr/bin/systemctl", &actions, NULL, (char *const *)(uintptr_t)arguments,
+                             (char *const *)(uintptr_t)environment);
     posix_spawn_file_actions_destroy(&actions);
     errno = errnum;
     if (errnum) return -1;
@@ -166,7 +168,8 @@ static int unmount_by_unit(const char *dir, struct err *e)
     int status = systemctl("stop", dir);
     if (status < 0) return err_set_errno(e, ERR_UNMOUNT_UNAVAILABLE, errno, "Cannot start systemctl");
     if (status > 0 || find(dir, &left))
-        return err_set(e, ERR_STORE_IN_USE, "systemd could not stop the mount unit of %s (\"systemctl status %s\" says why)", dir, dir);
+        return err_set(e, ERR_STORE_IN_USE, "systemd could not stop the mount unit of %s (\"systemctl status %s\" says why)", dir,
+                       dir);
     return 0;
 }
 
@@ -180,8 +183,8 @@ static bool in_hosts_namespace(void)
 static int unmount_directly(const char *dir, struct err *e)
 {
     if (!in_hosts_namespace())
-        return err_set(e, ERR_UNMOUNT_UNAVAILABLE, "%s cannot be unmounted from here: this process has its own view of the mounts, "
-                       "and there is no systemd to ask", dir);
+        return err_set(e, ERR_UNMOUNT_UNAVAILABLE, "%s cannot be unmounted from here: this process has its own view of the "
+                       "mounts, and there is no systemd to ask", dir);
     if (umount2(dir, UMOUNT_NOFOLLOW) == 0) return 0;
     return err_set_errno(e, errno == EBUSY ? ERR_STORE_IN_USE : ERR_UNMOUNT_UNAVAILABLE, errno, "%s cannot be unmounted", dir);
 }
@@ -193,7 +196,9 @@ int store_mount_unmount(const char *dir, struct store_mount *m, struct err *e)
         if (m->there) return 0; /* whoever did it died before it was told */
         return err_set(e, ERR_UNMOUNT_UNAVAILABLE, "Nothing is mounted at %s: it is a directory of another file system", dir);
     }
-    if (now.part) return err_set(e, ERR_UNMOUNT_UNAVAILABLE, "%s shows a part of a file system that is mounted elsewhere as well", dir);
+    if (now.part)
+        return err_set(e, ERR_UNMOUNT_UNAVAILABLE, "%s shows a part of a file system that is mounted elsewhere as well",
+                       dir);
     *m = now;
     FAULT_POINT("store.unmount");
     int result = systemd_runs() ? unmount_by_unit(dir, e) : unmount_directly(dir, e);
@@ -246,7 +251,8 @@ int store_mount_again(const char *dir, const struct store_mount *m, struct err *
     if (systemd_runs()) {
         int status = systemctl("start", dir);
         if (status != 0)
-            return err_set(e, ERR_STORE_DETACHED, "systemd could not start the mount unit of %s (\"systemctl status %s\" says why)", dir, dir);
+            return err_set(e, ERR_STORE_DETACHED, "systemd could not start the mount unit of %s (\"systemctl status %s\" says why)",
+                           dir, dir);
     } else if (mount(m->source, dir, m->type, m->flags, m->options) < 0) {
         return mount_error(errno, m, dir, e);
     }

@@ -41,6 +41,6 @@ int store_mount_unmount(const char *dir, struct store_mount *m, struct err *e);
  * in another namespace, another partition, or a mapping. Nothing to do for what has no device. store_in_use. */
 int store_mount_check(const struct store_mount *m, struct err *e);
 
-/* Mounts again what store_mount_unmount() has unmounted; 0 also where something is mounted there, or nothing ever was. store_detached: the
- * device is not there. */
+/* Mounts again what store_mount_unmount() has unmounted; 0 also where something is mounted there, or nothing ever was.
+ * store_detached: the device is not there. */
 int store_mount_again(const char *dir, const struct store_mount *m, struct err *e);

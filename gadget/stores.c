@@ -36,7 +36,8 @@ int stores_may_use(const struct daemon *d, image_key image, struct err *e)
 {
     size_t store = store_of(d, image);
     if (store == d->config->stores.count || d->stores[store].state.stage == STORE_ATTACHED) return 0;
-    return err_set(e, ERR_STORE_DETACHED, "The store \"%s\" was taken away by %s", name_of(d, store), d->stores[store].state.by);
+    return err_set(e, ERR_STORE_DETACHED, "The store \"%s\" was taken away by %s", name_of(d, store),
+                   d->stores[store].state.by);
 }
 
 /* The image that a drive has, waits for or has opened in that store; NULL: none. */
@@ -91,8 +92,8 @@ static void log_end(const struct store_departure *s, bool failed)
         log_warning("the store %s is %s: \"%s\" failed: %s", name, departure_stage_names[state->stage],
                     departure_step_names[state->failed], state->err.text);
     else if (!departure_is_under_way(state))
-        log_info("the store %s is %s%s, by %s", name, departure_stage_names[state->stage], state->unmounted ? " and unmounted" : "",
-                 state->by);
+        log_info("the store %s is %s%s, by %s", name, departure_stage_names[state->stage],
+                 state->unmounted ? " and unmounted" : "", state->by);
 }
 
 void stores_on_result(void *owner, size_t store, const struct store_result *r)

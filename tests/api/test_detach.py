@@ -278,13 +278,19 @@ def test_trayd_gadget_dies_in_the_middle(service, step):
     assert attach(api)["attached"]
 
 
+def killed(trayd):
+    """Of the next trayd; it is not ready where its only store is away."""
+    os.kill(trayd.process.pid, signal.SIGKILL)
+    trayd.process.wait()
+    api = Client(trayd.start().url)
+    until(lambda: api.get("/api/v1/drives").status_code == 200, "the connection")
+    return api
+
+
 def test_trayd_dies_after_the_end(service):
     trayd, api = service
     detach(api)
-    os.kill(trayd.process.pid, signal.SIGKILL)
-    trayd.process.wait()
-    trayd.start().wait_ready()
-    api = Client(trayd.url)
+    api = killed(trayd)
     assert store(api)["detached"]["step"] == "done" and not store(api)["attached"]
     assert api.get("/api/v1/images/cd.iso").json()["code"] == "store_detached"
     assert attach(api)["attached"]
@@ -296,10 +302,7 @@ def test_trayd_dies_while_it_waits(service):
     host(trayd, "lock cd0")
     detach(api, 202, patience=60, headers={"Prefer": "respond-async"})
     until(lambda: api.drive("cd0")["operation"], "the eject")
-    os.kill(trayd.process.pid, signal.SIGKILL)
-    trayd.process.wait()
-    trayd.start().wait_ready()
-    api = Client(trayd.url)
+    api = killed(trayd)
     assert store(api)["attached"] and store(api)["detached"] is None
 
 

@@ -93,7 +93,8 @@ static inline void begin(struct bench *b, const char *start)
         .reattach = has(&w, "never-reattach") || (has(&w, "no-force") && !has(&w, "may-reattach")) ? REATTACH_NEVER
                                                                                                   : REATTACH_LAST_RESORT,
         .quiet = 2000, .release_quiet = 30000, .dwell = 3000, .stuck_after = 10000, .can_force = !has(&w, "no-force"),
-        .can_signal = has(&w, "signal"), .can_break = has(&w, "signal"), .break_after = 1500, .cut_after = 5000, .can_cut = has(&w, "may-cut"), .quarantine_for = 60000,
+        .can_signal = has(&w, "signal"), .can_break = has(&w, "signal"), .break_after = 1500, .cut_after = 5000,
+        .can_cut = has(&w, "may-cut"), .quarantine_for = 60000,
     };
     *b = (struct bench){.now = START, .seen = {.known = true, .waiting_for = WAITING_NOTHING}};
     drive_init(&b->d, &policy);
@@ -239,7 +240,8 @@ static inline void check_forecast(const struct forecast *f, const struct bench *
     enum next_step due = b->now >= f->then_at ? f->then : b->now >= f->at ? f->next : NEXT_NOTHING;
     enum drive_do did = out->action.what;
     bool failed = out->finished_len && out->finished[0].state == OP_FAILED;
-    bool forcing = did == DO_FORCE || did == DO_ASK || did == DO_SIGNAL || did == DO_REATTACH || (b->d.queue_len && b->d.queue[0].force_now);
+    bool forcing = did == DO_FORCE || did == DO_ASK || did == DO_SIGNAL || did == DO_REATTACH ||
+                   (b->d.queue_len && b->d.queue[0].force_now);
     const struct {
         enum next_step step;
         bool seen;

@@ -119,8 +119,8 @@ static int setup(void **state)
     struct err e;
     pthread_mutex_init(&t->lock, NULL);
     fake_begin(&t->gadget);
-    const struct gadget_listener l = {t, on_drive, on_operation, on_system, on_schedule, on_store, on_host_ejected, on_storage_cut, on_storage_gone,
-                                      on_synced};
+    const struct gadget_listener l = {t, on_drive, on_operation, on_system, on_schedule, on_store, on_host_ejected,
+                                      on_storage_cut, on_storage_gone, on_synced};
     t->client = gadget_client_new(t->gadget.path, &l, &e);
     assert_non_null(t->client);
     *state = t;

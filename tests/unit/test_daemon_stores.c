@@ -101,7 +101,8 @@ static void it_is_remembered(void **state attr_unused)
 /* Killed before each step is done: the next one ends what was begun. */
 static void it_is_gone_on_with(void **state attr_unused)
 {
-    static const char *const hangs[] = {"store main hang-sync", "store main hang-unmount", "store main hang-check", "store main hang-mount"};
+    static const char *const hangs[] = {"store main hang-sync", "store main hang-unmount", "store main hang-check",
+                                        "store main hang-mount"};
     struct err e;
     for (size_t i = 0; i < ARRAY_LEN(hangs); i++) {
         bool coming = i == 3;
@@ -120,7 +121,8 @@ static void it_is_gone_on_with(void **state attr_unused)
 
 static void nonsense_in_the_state_file(void **state attr_unused)
 {
-    static const char *const stores[] = {"[]", "{\"main\": 5}", "{\"main\": {\"stage\": \"away\"}}", "{\"other\": {\"stage\": \"detached\"}}",
+    static const char *const stores[] = {"[]", "{\"main\": 5}", "{\"main\": {\"stage\": \"away\"}}",
+                                         "{\"other\": {\"stage\": \"detached\"}}",
                                          "{\"main\": {\"stage\": \"detached\", \"step\": 7}}"};
     for (size_t i = 0; i < ARRAY_LEN(stores); i++) {
         json_t *saved = json_loads(stores[i], 0, NULL);

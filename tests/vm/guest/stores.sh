@@ -20,7 +20,7 @@ stores_made=
 
 store_mount() {
     case $(cat "/run/stores/$1") in
-    vfat | exfat) mount -o uid=$(id -u trayd),gid=$(id -g trayd),umask=027 "/dev/mapper/$1" "/srv/$1" ;;
+    vfat | exfat) mount -o "uid=$(id -u trayd),gid=$(id -g trayd),umask=027" "/dev/mapper/$1" "/srv/$1" ;;
     ext4) mount -o errors=remount-ro "/dev/mapper/$1" "/srv/$1" ;;
     *) mount "/dev/mapper/$1" "/srv/$1" ;;
     esac
@@ -76,6 +76,6 @@ device() {
 }
 
 room() { echo $(($(stat -f -c '%a * %S' "/srv/$1"))); }
-leftovers() { ls -A "/srv/$1/.trayd" 2>/dev/null | grep -v 'json$'; }
+leftovers() { find "/srv/$1/.trayd" -mindepth 1 ! -name '*.json' 2>/dev/null; }
 sum_of() { sha256sum "$1" | cut -d ' ' -f 1; }
 sum_in() { sum_of "/srv/$1/$2"; }

@@ -68,9 +68,9 @@ same "not in the bare directory either" 0 "$(find /srv/stick | grep -c /srv/stic
 # ---- both processes die meanwhile ----------------------------------------------------------------------------------------
 
 for unit in trayd-gadget trayd; do
-    old=$(unit_pid $unit)
+    old=$(unit_pid "$unit")
     kill -9 "$old"
-    restarted() { new=$(unit_pid $unit) && [ "$new" != "$old" ] && curl -sf "$TRAYD_URL/readyz" >/dev/null; }
+    restarted() { new=$(unit_pid "$unit") && [ "$new" != "$old" ] && curl -sf "$TRAYD_URL/readyz" >/dev/null; }
     wait_for 30 restarted
     store
     holds "$unit killed: it is detached still" '.detached.step == "done" and .detached.unmounted'

@@ -2,8 +2,9 @@
 # for byte; when the device works again, what was acknowledged is there and the next image comes.
 # run: --no-trayd --memory 1024 --timeout 600
 # shellcheck shell=sh
-# shellcheck source-path=SCRIPTDIR source=../guest/trayd-api.sh source=../guest/stores.sh
+# shellcheck source-path=SCRIPTDIR source=../guest/trayd-api.sh
 . /lib/trayd-api.sh
+# shellcheck source=../guest/stores.sh
 . /lib/stores.sh
 set -u
 
@@ -106,14 +107,14 @@ in_pieces() {
 toggle() {
     while [ -e /tmp/toggling ]; do
         device "$1" refuses
-        sleep "0.0$2"
+        sleep 0.01
         device "$1" works
-        sleep "0.0$2"
+        sleep "0.$2"
     done
 }
 now_and_then() {
     acknowledged=
-    for round in 1 2 3 4; do
+    for round in 1 3 6 9; do # tenths of a second that it works in between: some come through
         touch /tmp/toggling
         toggle "$1" $round &
         toggler=$!
@@ -133,9 +134,11 @@ now_and_then() {
 for store in $stores_made; do
     api PUT "$images/first.img?store=$store" -T /tmp/a
     same "$store: an image" 201 "$status"
-    fed "$store" middle.img $half refuses
     fed "$store" end.img $((mib - 1)) refuses
-    fed "$store" dead.img $half dead
+    if [ "$store" != xfs ]; then # which shuts itself down at the first error, and then fails like a dead device
+        fed "$store" middle.img $half refuses
+        fed "$store" dead.img $half dead
+    fi
     in_pieces "$store"
     now_and_then "$store"
     is_there "$store" first.img

@@ -2,8 +2,9 @@
 # before its body where that can be told; nothing is left of it; what is told to be there is right; nobody else notices.
 # run: --no-trayd --memory 1024 --timeout 600
 # shellcheck shell=sh
-# shellcheck source-path=SCRIPTDIR source=../guest/trayd-api.sh source=../guest/stores.sh
+# shellcheck source-path=SCRIPTDIR source=../guest/trayd-api.sh
 . /lib/trayd-api.sh
+# shellcheck source=../guest/stores.sh
 . /lib/stores.sh
 set -u
 
@@ -70,7 +71,7 @@ last_byte() {
         while :; do
             head -c $((room_before - less)) /tmp/big >/tmp/last
             api PUT "$images/last.img?store=$1" $how </tmp/last
-            [ "$status" = 507 ] && [ $less -lt $mib ] || break
+            if [ "$status" != 507 ] || [ $less -ge $mib ]; then break; fi
             nothing_left "$1" "$less bytes less than what is free"
             less=$((less + 131072))
         done
@@ -163,10 +164,11 @@ for store in $stores_made; do
     same "$store: an image" 201 "$status"
     sync
     room_before=$(room "$store")
-    too_large "$store"
+    # What is told before the body does not depend on the file system: two journalling ones would show the same.
+    [ "$store" = xfs ] || too_large "$store"
     last_byte "$store"
     meanwhile_tus "$store"
-    meanwhile_put "$store"
+    [ "$store" = xfs ] || meanwhile_put "$store"
     echo "    $store: $(cut -d ' ' -f 1 /proc/uptime) s"
     api PUT "$images/next.img?store=$store" -T /tmp/small
     same "$store: the next one comes" 201 "$status"

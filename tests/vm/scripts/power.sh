@@ -2,8 +2,9 @@
 # acknowledged before is there afterwards and right, whichever way it came; what was not is there whole or not at all.
 # run: --no-trayd --memory 1024 --timeout 600
 # shellcheck shell=sh
-# shellcheck source-path=SCRIPTDIR source=../guest/trayd-api.sh source=../guest/stores.sh
+# shellcheck source-path=SCRIPTDIR source=../guest/trayd-api.sh
 . /lib/trayd-api.sh
+# shellcheck source=../guest/stores.sh
 . /lib/stores.sh
 set -u
 

@@ -128,9 +128,11 @@ echo "    after:  $(host enumerations)"
 # ---- killed --------------------------------------------------------------------------------------------------------
 
 load cd0 one.iso
+begun=$(uptime_s)
 plan cd0 eject '{"after": 6}'
 killed_and_back
-check "killed while it was armed: it is armed still" armed "$id"
+armed_or_due() { armed "$id" || [ $(($(uptime_s) - begun)) -ge 6 ]; } # coming back takes a while on a busy machine
+check "killed while it was armed: it is armed still" armed_or_due
 check "... and fires in time" wait_for 30 empty cd0
 check "... once" wait_for 10 fired "$id"
 
