@@ -64,6 +64,7 @@ struct unit {                      /* a drive with all that belongs to it */
     struct loop_timer wake, sample_timer;
     bool polls_told;               /* what the listeners were told of the host's polling */
     msec told_at;                  /* the listeners were last told of the drive */
+    bool told_asking;              /* ... in the moment in which it asked once more: what came of it is told too */
     bool untold;                   /* its evidence has changed since */
     char resumed[OPERATION_ID_LEN + 1]; /* operation of an earlier process, to be ended when the kernel was seen */
     enum drive_do resumed_doing;

@@ -17,11 +17,19 @@
 
 /* ---- telling ----------------------------------------------------------------------------------------------------- */
 
+/* It asks once more: a moment that is not told for its own sake. */
+static bool asks_again(const struct unit *u)
+{
+    const struct drive *m = &u->machine;
+    return m->queue_len && m->queue[0].phase == PHASE_ASKING && m->queue[0].asked > 1;
+}
+
 void daemon_tell_drive(struct unit *u)
 {
     struct daemon *d = u->daemon;
     u->told_at = clock_boot_ms();
     u->untold = false;
+    u->told_asking = asks_again(u);
     gadget_socket_tell(d->socket, "drive", view_drive(d, u->index, u->told_at));
 }
 
@@ -333,7 +341,8 @@ void daemon_turn(struct unit *u, struct drive_event *ev, struct drive_output *ou
     set_timers(u, out->wake, now);
     if (out->action.what != DO_NOTHING) act(u, &out->action);
     /* Last, because those who are told wake up and compete for the processor: measured, 10 ms of a forced eject. */
-    if (out->changed || (u->untold && now - u->told_at >= d->config->sample_interval)) daemon_tell_drive(u);
+    bool answered = u->told_asking && !asks_again(u);
+    if (out->changed || answered || (u->untold && now - u->told_at >= d->config->sample_interval)) daemon_tell_drive(u);
     tell_operations(d, u->index);
     scheduling_look(d);
     restore_look(d);

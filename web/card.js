@@ -5,7 +5,7 @@ import { el, keyedList, newId, sentences, setAttribute, setText, show } from './
 import { createPanel } from './panel.js';
 import { isOpen, scheduleText, shown } from './schedule_words.js';
 import { problemPlace } from './problem.js';
-import { action, canCancel, canForce, evidence, host, kind, mediumFacts, pinholeOff, state, underWay, visible, waiting,
+import { action, canCancel, canForce, evidence, host, kind, mediumFacts, pinholeOff, state, steady, underWay, visible, waiting,
     warnings } from './words.js';
 
 function mediumPart() {
@@ -101,10 +101,14 @@ function schedulePart(use) {
     };
 }
 
+const TRY = 500; // ms; a kernel that is asked answers sooner, or hangs, which is shown then
+
 // use: eject, pinhole, forceNow, cancel, insert, schedule, cancelSchedule - each called with the card's newest drive.
 export function createCard(first, use) {
     let drive = first;
     let waitingSince = null;
+    let unshown = null; // a drive whose operation is trying just now
+    let trying = null;  // the timer that shows it all the same
     const bound = Object.fromEntries(Object.keys(use).map(name => [name, more => use[name](drive, more)]));
     const panel = createPanel(first, bound);
     const parts = [panel, mediumPart(), operationPart(bound), queuePart(bound), schedulePart(bound)];
@@ -152,7 +156,18 @@ export function createCard(first, use) {
             if (!waits) waitingSince = null;
             else if (waitingSince === null || newer.evidence.waiting_for !== drive.evidence.waiting_for) waitingSince = now();
             if (newer.generation !== drive.generation && newer.medium) show(note, false);
-            drive = newer;
+            drive = steady(drive, newer);
+            if (drive === newer) {
+                clearTimeout(trying);
+                trying = null;
+            } else {
+                unshown = newer;
+                trying ??= setTimeout(() => {
+                    trying = null;
+                    drive = unshown;
+                    tick();
+                }, TRY);
+            }
             tick();
         },
         setSchedules(schedules) {

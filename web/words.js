@@ -231,6 +231,15 @@ export function waiting(op, now) {
     return patient ? { text: said, left, of: op.patience } : { text: said, left: null, of: null };
 }
 
+// The newer drive as it is shown after the one before. An eject that asks the host again and again is "running" for the moment
+// of each try: its countdown and its buttons stay meanwhile, so that nobody's click goes nowhere.
+export function steady(was, newer) {
+    const [before, op] = [was.operation, newer.operation];
+    if (!before || !op || before.id !== op.id || before.state !== 'waiting' || op.state !== 'running' || before.next?.what !== 'ask')
+        return newer;
+    return { ...newer, operation: { ...op, state: 'waiting', next: before.next, waits_for: before.waits_for } };
+}
+
 // An orderly eject (alone, or as the first part of an insert) that waits for the host.
 export function canForce(drive) {
     const op = drive.operation;

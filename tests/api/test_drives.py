@@ -169,6 +169,19 @@ def test_an_eject_goes_through_when_the_host_lets_go_in_time(api, trayd):
     assert done["state"] == "done" and done["forced"] is False
 
 
+def test_a_try_that_is_seen_is_not_seen_for_longer_than_it_takes(api, trayd):
+    """The drive is told for what the host reads, also in the moment in which the eject asks once more."""
+    api.insert("cd0", "a.iso")
+    host(trayd, "lock cd0")
+    api.eject("cd0", status=202, headers={"Prefer": "respond-async"}, patience=20)
+    until(lambda: api.drive("cd0")["operation"]["state"] == "waiting", "the first refusal")
+    states, end = [], time.monotonic() + 6
+    while time.monotonic() < end:
+        host(trayd, "read cd0 4096")
+        states.append(api.drive("cd0")["operation"]["state"])
+    assert states.count("waiting") > 0.7 * len(states)  # a try takes some ms of every half second
+
+
 def finished(api, identity):
     operation = api.get("/api/v1/operations/" + identity).json()
     return operation if operation["state"] in ("done", "failed", "cancelled") else None

@@ -7,7 +7,7 @@ const words = await import('../../web/store_words.js');
 
 const plain = text => text.replace(/[\u2068\u2069]/g, '');
 const STORE = {
-    name: 'stick', path: '/srv/stick', readonly: false, attached: true, size: 2e9, free: 1e9, detached: null, detach_failed: null,
+    name: 'stick', path: '/srv/stick', readonly: false, attached: true, size: 2e9, free: 1e9, reserve: 0, detached: null, detach_failed: null,
 };
 const away = (step, more = {}) => ({
     ...STORE, attached: false, size: null, free: null,

@@ -104,6 +104,21 @@ test('warnings', () => {
     assert.match(texts(words.warnings({ ...STICK, unannounced: true }, NOW))[0], /may not have noticed/);
 });
 
+test('while an eject asks once more its countdown and its buttons stay', () => {
+    const next = { what: 'ask', at: at(1), then: 'fail', then_at: at(20) };
+    const waits = { ...DRIVE, state: 'ejecting', operation: { ...OP, state: 'waiting', waits_for: 'the host', next } };
+    const asks = { ...waits, generation: 2, operation: { ...waits.operation, state: 'running', waits_for: 'the kernel', next: null } };
+    const shown = words.steady(waits, asks);
+    assert.equal(shown.generation, 2);
+    assert.deepEqual(shown.operation, waits.operation);
+    assert.equal(words.canForce(shown) && words.canCancel(shown.operation), true);
+    assert.equal(words.steady(asks, asks), asks);
+    assert.equal(words.steady({ ...waits, operation: { ...waits.operation, id: 'another' } }, asks), asks);
+    assert.equal(words.steady({ ...waits, operation: { ...waits.operation, next: { ...next, what: 'insert' } } }, asks), asks);
+    const gone = { ...DRIVE, medium: null, operation: null };
+    assert.equal(words.steady(waits, gone), gone);
+});
+
 test('what waits, and for how long', () => {
     const next = { what: 'ask', at: at(0.5), then: 'fail', then_at: at(17.5) };
     const op = { ...OP, state: 'waiting', waits_for: 'the host to release the medium', patience_until: at(17.5), next };
