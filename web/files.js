@@ -22,9 +22,9 @@ export function filesPart() {
     node.addEventListener('toggle', () => { if (node.open) load(''); });
 
     function row(file) {
-        const name = el('bdi', {}, visible(file.name));
+        const name = el('bdi', {}, visible(file.name) + (file.type === 'folder' ? '/' : ''));
         const inside = path ? `${path}/${file.name}` : file.name;
-        return el('li', {}, file.type === 'folder' ? el('button', { type: 'button', class: 'quiet', onclick: () => load(inside) }, name, '/') : name,
+        return el('li', {}, file.type === 'folder' ? el('button', { type: 'button', class: 'quiet', onclick: () => load(inside) }, name) : name,
             el('span', { class: 'facts' }, [
                 file.type === 'link' ? 'link' : file.type === 'other' ? 'special' : null, file.size === null ? null : bytes(file.size),
                 file.modified ? clockTime(file.modified, now()) : null].filter(Boolean).join(' · ')));

@@ -8,7 +8,7 @@ import { bytes } from './units.js';
 import { zip } from './zip.js';
 
 const KINDS = {
-    iso9660: { words: 'CD or DVD (ISO 9660, Joliet, Rock Ridge)', ending: '.iso', label: 16 },
+    iso9660: { words: 'CD or DVD (ISO 9660)', ending: '.iso', label: 16 },
     fat32: { words: 'USB stick (FAT32)', ending: '.img', label: 11 },
 };
 
