@@ -93,8 +93,8 @@ static inline void begin(struct bench *b, const char *start)
         .reattach = has(&w, "never-reattach") || (has(&w, "no-force") && !has(&w, "may-reattach")) ? REATTACH_NEVER
                                                                                                   : REATTACH_LAST_RESORT,
         .quiet = 2000, .release_quiet = 30000, .dwell = 3000, .stuck_after = 10000, .can_force = !has(&w, "no-force"),
-        .can_signal = has(&w, "signal"), .can_break = has(&w, "signal"), .break_after = 1500, .cut_after = 5000,
-        .can_cut = has(&w, "may-cut"), .quarantine_for = 60000,
+        .can_signal = has(&w, "signal"), .can_break = has(&w, "signal"), .break_after = 1500,
+        .cut_after = 5000, .can_cut = has(&w, "may-cut"), .quarantine_for = 60000,
     };
     *b = (struct bench){.now = START, .seen = {.known = true, .waiting_for = WAITING_NOTHING}};
     drive_init(&b->d, &policy);
