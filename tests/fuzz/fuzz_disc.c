@@ -1,6 +1,10 @@
 /*
  * What is on a disc: whatever the bytes are, the listing ends, with no more names than were asked for, in their order. The
  * input lies where the descriptors of a disc begin, after the sectors that nobody reads; its first byte says which page.
+ *
+ * libarchive keeps all names of the directories that it has read and not yet given back, and a small disc can say that one
+ * directory lies in another a thousand times. trayd-helper may not grow beyond some memory (main.c), which a sanitizer cannot
+ * bear; here the disc becomes unreadable after so many bytes instead.
  */
 #include <locale.h>
 #include <stdlib.h>
@@ -10,10 +14,11 @@
 
 #define UNREAD (16 * 2048)
 #define LIMIT 5
+#define READ_MAX (4 << 20) /* bytes: names of 40 MB in libarchive's memory */
 
 struct memory {
     const uint8_t *data;
-    int64_t len, at;
+    int64_t len, at, read;
 };
 
 static ssize_t read_memory(void *owner, void *data, size_t max)
@@ -29,7 +34,8 @@ static ssize_t read_memory(void *owner, void *data, size_t max)
         memcpy(data, m->data + m->at - UNREAD, (size_t)left);
     }
     m->at += left;
-    return (ssize_t)left;
+    m->read += left;
+    return m->read > READ_MAX ? -1 : (ssize_t)left;
 }
 
 static int64_t seek_memory(void *owner, int64_t offset, int whence)

@@ -1,6 +1,6 @@
 # For guest scripts that talk to trayd as a user does; beside trayd-test.sh:   . /lib/trayd-api.sh
 #
-#   api METHOD PATH [CURL-OPTION]...    sets $status; the answer stays in $answer_file (--json and -H: without curl)
+#   api METHOD PATH [CURL-OPTION]...    sets $status; the answer stays in $answer_file (nothing but --json and -H: without curl)
 #   get PATH                            the answer on stdout; fails as curl -f does
 #   insert DRIVE IMAGE [MEMBERS]        MEMBERS: more of the JSON body, such as '"readonly": true, "patience": 0'
 #   eject DRIVE [QUERY]                 such as 'mode=forced&patience=0'
