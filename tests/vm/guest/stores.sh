@@ -57,7 +57,7 @@ store_make() {
 stores_entries() {
     store_entries=
     for store_name in $stores_made; do
-        store_entries="$store_entries\\, { name = \"$store_name\"; path = \"/srv/$store_name\"; }"
+        store_entries="$store_entries\\, { name = \"$store_name\"; path = \"/srv/$store_name\"; reserve = \"0 B\"; }"
     done
     echo "s,{ name = \"main\".*},&$store_entries,"
 }

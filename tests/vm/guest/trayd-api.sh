@@ -23,10 +23,18 @@ api() {
     api_method=$1 api_path=$2
     shift 2
     rm -f "$answer_file"
-    case ${1-} in
-    '' | --json | -H) status=$(request "$api_method" "$TRAYD_URL$api_path" "$answer_file" "$@") ;;
-    *) status=$(curl -sS --max-time 120 -o "$answer_file" -w '%{http_code}' -X "$api_method" "$@" "$TRAYD_URL$api_path") ;;
-    esac
+    if api_is_plain "$@"; then
+        status=$(request "$api_method" "$TRAYD_URL$api_path" "$answer_file" "$@")
+    else
+        status=$(curl -sS --max-time 120 -o "$answer_file" -w '%{http_code}' -X "$api_method" "$@" "$TRAYD_URL$api_path")
+    fi
+}
+
+api_is_plain() {
+    while [ $# -gt 1 ]; do
+        case $1 in --json | -H) shift 2 ;; *) return 1 ;; esac
+    done
+    [ $# = 0 ]
 }
 
 get() { request GET "$TRAYD_URL$1" -; }

@@ -31,9 +31,9 @@ huge=$(printf '%09000d' 0)
 # refused "name" STATUS CODE METHOD PATH [CURL-OPTION]...
 tested=0
 refused() {
-    refused_name=$1 refused_status=$2 refused_code=$3 refused_method=$4 refused_path=$5
-    shift 5
-    api "$refused_method" "$refused_path" --path-as-is --globoff --max-time 20 "$@"
+    refused_name=$1 refused_status=$2 refused_code=$3
+    shift 3
+    api "$@" --path-as-is --globoff --max-time 20
     answered "$refused_name" "$refused_status" "$refused_code"
     tested=$((tested + 1))
     [ "$status" = 000 ] || jq -e '.type and .title and .detail and .remedy and .status' "$answer_file" >/dev/null ||
