@@ -70,6 +70,13 @@ static int sync_directory_of(const char *path)
     return fd < 0 ? -1 : fsync(fd);
 }
 
+bool fd_is_mount(int fd)
+{
+    struct statx x;
+    if (statx(fd, "", AT_EMPTY_PATH, 0, &x) < 0) return false;
+    return !(x.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) || (x.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+}
+
 int fd_replace_file(const char *path, const void *data, size_t len, bool durable, struct err *e)
 {
     char temporary[4096];

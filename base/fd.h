@@ -19,6 +19,9 @@ ssize_t fd_read_full(int fd, void *data, size_t len);        /* bytes read; fewe
  */
 int fd_open_beneath(int dir_fd, const char *path, int flags, mode_t mode);
 
+/* Whether the directory is the root of a mount. Linux 5.8; before, nobody knows, and it is believed to be. */
+bool fd_is_mount(int fd);
+
 /*
  * Replaces the file `path` by `data` so that after a crash there is the old content or the new: temporary name
  * beside it, write, fsync, rename, fsync of the directory (the fsyncs only where `durable`; a file under /run

@@ -15,6 +15,7 @@ const struct config_key store_config_keys[] = {
         .help = "name in URLs: letters, digits, '-' and '_'"),
     KEY(path, CONFIG_TEXT, .size = STORE_PATH_MAX, .required = true, .help = "absolute path of the directory"),
     KEY(readonly, CONFIG_FLAG, .help = "true: trayd never writes here"),
+    KEY(mount, CONFIG_FLAG, .help = "true: without something mounted at the path there is no store"),
     KEY(cut, CONFIG_CHOICE, .choices = store_cut_names, .help = "what may be cut when the storage hangs"),
     KEY(flush, CONFIG_FLAG, .help = "what hosts write is brought to the storage at once"),
     KEY(write_speed, CONFIG_SIZE, .min = WRITE_SPEED_MIN, .help = "bytes a second that the storage takes at least"),

@@ -25,6 +25,7 @@ struct store_config {
     char name[STORE_NAME_MAX]; /* letters, digits, '-', '_' */
     char path[STORE_PATH_MAX]; /* absolute */
     bool readonly;
+    bool mount;                /* a place where something is mounted: without that the store is not there */
     int cut;                   /* enum store_cut */
     bool flush;                /* what hosts write is brought to the storage at once (gadget/flusher.h) */
     uint64_t write_speed;      /* bytes a second that the storage takes at least */

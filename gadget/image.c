@@ -107,6 +107,8 @@ int image_open(const struct image_wish *wish, struct engine_medium *ret, struct 
     cleanup_close int dir = open(wish->store_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0)
         return err_set_errno(e, ERR_STORE_DETACHED, errno, "Cannot open the store's directory %s", wish->store_path);
+    if (wish->store_mount && !fd_is_mount(dir))
+        return err_set(e, ERR_STORE_DETACHED, "Nothing is mounted at %s, where the store should be", wish->store_path);
     cleanup_close int fd = fd_open_beneath(dir, wish->name, O_PATH, 0);
     if (fd < 0) return open_error(errno, wish->name, e);
 

@@ -17,7 +17,8 @@
 struct image_wish {
     enum drive_type type;
     bool readonly;
-    bool store_readonly;    /* as root configured it */
+    bool store_readonly;    /* as root configured it, */
+    bool store_mount;       /* ... as is that something must be mounted there */
     const char *store_path; /* the store's directory */
     const char *name;       /* below it */
 };

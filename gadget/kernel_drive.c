@@ -311,6 +311,7 @@ static struct worker *prepare_open(struct kernel_drive *d, struct task *t, const
     if (store < stores->count) {
         snprintf(t->work.store_path, sizeof t->work.store_path, "%s", o->store_path);
         t->work.store_readonly = stores->items[store].readonly;
+        t->work.store_mount = stores->items[store].mount;
         t->work.store_cut = (enum store_cut)stores->items[store].cut;
     } else {
         store = ELSEWHERE;

@@ -32,6 +32,7 @@ static void serve_open(const struct work *w, struct work_answer *a, int ret_fds[
     struct image_wish wish = {.type = w->lun.type,
                               .readonly = w->lun.readonly,
                               .store_readonly = w->store_readonly,
+                              .store_mount = w->store_mount,
                               .store_path = w->store_path,
                               .name = w->name};
     ret_fds[0] = image_open(&wish, &a->result.medium, &a->result.err);

@@ -33,6 +33,7 @@ struct work {
     uint32_t ticket;
     struct lun_order lun;          /* LUN; of OPEN: type and readonly; the descriptors in it are the worker's */
     bool store_readonly;           /* OPEN */
+    bool store_mount;              /* OPEN */
     enum store_cut store_cut;      /* OPEN */
     struct backing backing;        /* CUT */
     char store_path[STORE_PATH_MAX];

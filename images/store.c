@@ -69,6 +69,8 @@ int store_enter_directly(const struct store_config *s, const char *folder, struc
     if (root_fd < 0) return -1;
     struct statvfs room;
     struct stat st;
+    if (s->mount && !fd_is_mount(root_fd))
+        return err_set(e, ERR_STORE_DETACHED, "Nothing is mounted at %s, where the store \"%s\" should be", s->path, s->name);
     if (fstat(root_fd, &st) == 0 && device_is_gone("/sys", st.st_dev))
         return err_set(e, ERR_STORE_DETACHED, "The storage under the store \"%s\" has gone", s->name);
     if (fstatvfs(root_fd, &room) < 0)

@@ -146,7 +146,7 @@ static void the_shipped_file_names_every_key(void **state attr_unused)
         "udc", "vendor_id", "product_id", "device_release", "manufacturer", "product", "serial", "max_power",
         "forced_eject", "reattach", "reattach_hold", "sample_interval", "name", "configfs", "socket", "user",
         "runtime_dir", "state_dir", "restore", "path", "readonly", "type", "function", "lock_policy", "release_quiet", "quiet", "dwell",
-        "patience", "stuck_after", "host", "break_after", "quarantine", "host_command", "host_prevent", "host_sync", "dirty_limit", "cut", "flush", "write_speed", "reserve", "attributes", "stores", "drives", "functions", "server", "gadget",
+        "patience", "stuck_after", "host", "break_after", "quarantine", "host_command", "host_prevent", "host_sync", "dirty_limit", "cut", "flush", "write_speed", "reserve", "mount", "attributes", "stores", "drives", "functions", "server", "gadget",
     };
     static char text[32768];
     char assignment[64];

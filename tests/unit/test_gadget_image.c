@@ -149,6 +149,14 @@ static void stores_have_a_say(void **state)
     int fd = image_open(&wish, &m, &e);
     assert_true(fd >= 0);
     close(fd);
+    wish.store_mount = true; /* the test's directory is none */
+    assert_int_equal(image_open(&wish, &m, &e), -1);
+    assert_int_equal(e.code, ERR_STORE_DETACHED);
+    wish.store_path = "/proc";
+    wish.name = "version"; /* without a byte, but found */
+    assert_int_equal(image_open(&wish, &m, &e), -1);
+    assert_int_not_equal(e.code, ERR_STORE_DETACHED);
+    wish.store_mount = false;
     wish.store_path = "/nonexistent";
     assert_int_equal(image_open(&wish, &m, &e), -1);
     assert_int_equal(e.code, ERR_STORE_DETACHED);

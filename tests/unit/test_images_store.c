@@ -49,6 +49,25 @@ static void detached(void **state)
     json_decref(store);
 }
 
+/* With `mount` the bare directory is no store. */
+static void not_mounted(void **state)
+{
+    const struct fixture *f = *state;
+    struct store s;
+    struct store_entry in = STORE_OUTSIDE;
+    struct err e = {0};
+    struct store_config config = {.name = "stick", .mount = true, .readonly = true};
+    snprintf(config.path, sizeof config.path, "%s", path_in(f, "main"));
+    assert_int_equal(store_enter_directly(&config, "", &in, &e), -1);
+    assert_code(e, ERR_STORE_DETACHED);
+    assert_non_null(strstr(e.text, config.path));
+    strcpy(config.path, "/proc"); /* mounted wherever there are processes */
+    assert_int_equal(store_init(&s, &config, &e), 0);
+    assert_int_equal(store_enter(&s, "", &in, &e), 0);
+    store_leave(&in);
+    store_done(&s);
+}
+
 /* Another directory under the same path is another store: nothing of the old one is held on to. */
 static void replaced_under_its_path(void **state)
 {
@@ -313,7 +332,7 @@ static void many_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        FIXTURE_TEST(detached),
+        FIXTURE_TEST(detached), FIXTURE_TEST(not_mounted),
         FIXTURE_TEST(replaced_under_its_path),
         FIXTURE_TEST(gone_during_upload),
         FIXTURE_TEST(unknown_stores),

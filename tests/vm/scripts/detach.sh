@@ -25,7 +25,7 @@ dd if=/dev/urandom of=/srv/stick/stick.iso bs=1M count=2 status=none
 dd if=/dev/urandom of=$images/cd.iso bs=1M count=2 status=none
 chown -R trayd:trayd /srv/stick
 sync
-trayd_start 's,{ name = "main".*},&\, { name = "stick"; path = "/srv/stick"; },' || exit 1
+trayd_start 's,{ name = "main".*},&\, { name = "stick"; path = "/srv/stick"; mount = true; },' || exit 1
 mounted_as=$(grep ' /srv/stick ' /proc/mounts)
 
 detach() { api POST /api/v1/stores/stick/detach --json "{$1}"; }
@@ -49,7 +49,7 @@ put_in() {
 # ---- a host that lets go -----------------------------------------------------------------------------------------------
 
 put_in "an image of the stick is in a drive"
-host write usb0 --pattern ONE --bytes 1M --direct >/dev/null
+host write usb0 --pattern BY-THE-HOST --bytes 1M --direct >/dev/null
 host read usb0 --bytes 8M --direct >/tmp/reader
 check "the host has written and read" grep -q 'error=none' /tmp/reader
 detach '"unmount": true'
@@ -79,7 +79,7 @@ attach
 same "it is attached again" 200 "$status"
 as_before "attached again"
 check "the drive stays empty" drive_is usb0 '.state == "empty"'
-same "what the host wrote is there" 2048 "$(blocks /srv/stick/stick.img ONE)"
+same "what the host wrote is there" 2048 "$(blocks /srv/stick/stick.img BY-THE-HOST)"
 
 # ---- a host that does not ----------------------------------------------------------------------------------------------
 
@@ -132,6 +132,17 @@ same "mounted at another place too" 409 "$status"
 holds "it is not free, and that is undone" '.code == "store_in_use" and .step == "check"'
 umount /mnt
 as_before "elsewhere"
+
+# ---- unmounted by somebody, who did not ask -----------------------------------------------------------------------------------
+
+stick_is() { store; jq -e "$1" "$answer_file" >/dev/null; }
+umount /srv/stick
+check "what is not mounted is not there" wait_for 30 stick_is '.attached == false and .detached == null'
+api PUT "/api/v1/images/new.img?store=stick" -T $images/cd.iso
+same "and takes nothing" store_detached "$(answer .code)"
+same "the bare directory is empty" "" "$(ls -A /srv/stick)"
+mount -t ext4 -o nosuid,nodev /dev/nbd0 /srv/stick
+check "mounted again it is back by itself" wait_for 30 stick_is '.attached'
 
 # ---- a directory that is no mount ----------------------------------------------------------------------------------------------
 
