@@ -31,6 +31,12 @@ struct library_partial {
 /* Makes it busy. `take`: interrupts who has it, and waits. NULL with *e: not_found, upload_busy. */
 struct library_partial *partial_acquire(struct library *l, const char *id, bool take, struct err *e);
 
+/* The same by an id as a client gives it, and with a look for those that are not known yet; e may be NULL. */
+struct library_partial *partial_reach(struct library *l, const char *id, bool take, struct err *e);
+
+void partial_fill_status(const struct library_partial *p, int64_t offset, const char *note,
+                         struct library_partial_status *ret);
+
 /* It rests. One that was cancelled meanwhile is removed now. */
 void partial_rest(struct library_partial *p);
 
