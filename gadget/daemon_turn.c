@@ -121,12 +121,12 @@ static void act(struct unit *u, const struct drive_action *a)
     }
     struct engine_order o = {.what = a->what, .ticket = a->ticket, .readonly = a->readonly};
     if (a->what == DO_OPEN) {
-        bool store_readonly;
         u->opened_image = a->image;
         u->opened = (struct medium_info){0}; /* not yet known; what was opened before it is another one */
         u->opened_readonly = a->readonly;
-        images_location(d->images, a->image, &o.store_path, &o.name, &store_readonly);
-        if (store_readonly && !a->readonly) {
+        const struct store_config *store = images_location(d->images, a->image, &o.name);
+        o.store_path = store->path;
+        if (store->readonly && !a->readonly) {
             err_set(&u->last_error, ERR_STORE_READ_ONLY, "The store of this image is read-only, so it cannot be inserted writable");
             struct drive_event ev = {.kind = DRIVE_RESULT, .result = {.ticket = a->ticket, .outcome = OUTCOME_ERROR,
                                                                       .code = ERR_STORE_READ_ONLY}};

@@ -126,16 +126,14 @@ const struct image_ref *images_ref(const struct images *i, image_key key)
     return entry ? &entry->ref : NULL;
 }
 
-void images_location(struct images *i, image_key key, const char **ret_store_path, const char **ret_below,
-                     bool *ret_store_readonly)
+const struct store_config *images_location(struct images *i, image_key key, const char **ret_below)
 {
     const struct image_ref *ref = images_ref(i, key);
     const char *folder;
     const struct store_config *s = split_store(i, ref->store, &folder);
     snprintf(i->below, sizeof i->below, "%s%s%s", folder, *folder ? "/" : "", ref->name);
-    *ret_store_path = s->path;
     *ret_below = i->below;
-    *ret_store_readonly = s->readonly;
+    return s;
 }
 
 void images_hold(struct images *i, image_key key)

@@ -31,9 +31,8 @@ image_key images_intern_path(struct images *i, const char *path);
 
 const struct image_ref *images_ref(const struct images *i, image_key key); /* NULL for 0 and IMAGE_FOREIGN */
 
-/* The directory of its store, and the path below it. Valid until the next call. */
-void images_location(struct images *i, image_key key, const char **ret_store_path, const char **ret_below,
-                     bool *ret_store_readonly);
+/* Its store as root configured it, and the path below that, which is valid until the next call. */
+const struct store_config *images_location(struct images *i, image_key key, const char **ret_below);
 
 void images_hold(struct images *i, image_key key);
 void images_release(struct images *i, image_key key);

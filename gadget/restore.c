@@ -120,7 +120,7 @@ static void ask(struct restoring *g)
 {
     struct daemon *d = g->r->daemon;
     const struct kept_medium *m = &d->kept.media[g->drive];
-    const char *store_path, *below;
+    const char *below;
     struct err e;
     image_key key = images_intern(d->images, m->store, m->image, &e);
     struct task *t = key ? calloc(1, sizeof *t) : NULL;
@@ -131,8 +131,10 @@ static void ask(struct restoring *g)
     t->g = g;
     t->work = (struct work){.kind = WORK_OPEN, .drive = g->drive,
                             .lun = {.type = (enum drive_type)d->config->drives[g->drive].type, .readonly = m->readonly}};
-    images_location(d->images, key, &store_path, &below, &t->work.store_readonly);
-    snprintf(t->work.store_path, sizeof t->work.store_path, "%s", store_path);
+    const struct store_config *store = images_location(d->images, key, &below);
+    t->work.store_readonly = store->readonly;
+    t->work.store_mount = store->mount;
+    snprintf(t->work.store_path, sizeof t->work.store_path, "%s", store->path);
     snprintf(t->work.name, sizeof t->work.name, "%s", below);
     t->job = (struct worker_job){.request = &t->work, .fds = {-1, -1}, .done = on_looked};
     g->asked = true;

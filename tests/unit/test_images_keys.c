@@ -151,16 +151,15 @@ static void a_path_is_an_image_of_the_store_that_it_is_in(void **state attr_unus
 
 static void an_image_is_at_a_place(void **state attr_unused)
 {
-    const char *dir, *below;
-    bool readonly;
-    images_location(images, held("", "a.iso"), &dir, &below, &readonly);
-    assert_string_equal(dir, "/srv/images");
+    const char *below;
+    const struct store_config *store = images_location(images, held("", "a.iso"), &below);
+    assert_string_equal(store->path, "/srv/images");
     assert_string_equal(below, "a.iso");
-    assert_false(readonly);
-    images_location(images, held("share/x/y", "b.iso"), &dir, &below, &readonly);
-    assert_string_equal(dir, "/mnt/share");
+    assert_false(store->readonly);
+    store = images_location(images, held("share/x/y", "b.iso"), &below);
+    assert_string_equal(store->path, "/mnt/share");
     assert_string_equal(below, "x/y/b.iso");
-    assert_true(readonly);
+    assert_true(store->readonly);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
