@@ -57,6 +57,7 @@ struct worker *kernel_make_worker(struct kernel_engine *k, const char *name, con
                                .answer_size = sizeof(struct work_answer),
                                .serve = work_serve,
                                .context = k->base.config,
+                               .first = f != NULL,
                                .replace_after = replace_after,
                                .owner = f,
                                .held = f ? on_held : NULL,

@@ -8,19 +8,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 
 #include "base/fault.h"
 #include "base/log.h"
 #include "gadget/daemon.h"
+#include "gadget/priority.h"
 
-/*
- * Before others, because a forced eject is many short turns of this process and a worker, on a small box that copies for
- * the host at full speed; measured on one busy processor: 19 ms instead of 7, nearly all of it spent waiting for a turn.
- */
-#define PRIORITY (-10)
 #define DEFAULT_CONFIG "/etc/trayd/trayd.conf"
 
 static void usage(FILE *to)
@@ -105,7 +100,7 @@ static int run(const struct gadget_config *c, const struct options *o, struct er
     sigaddset(&signals, SIGINT);
     sigprocmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
-    setpriority(PRIO_PROCESS, 0, PRIORITY); /* its workers inherit it; where that is not allowed, it is merely slower */
+    if (!o->simulation) priority_first();
     struct loop *l = loop_new(e);
     if (!l) return -1;
     struct loop_watch on_end;

@@ -56,6 +56,7 @@ struct worker_spec {
     size_t request_size, answer_size;
     worker_serve_fn *serve;
     const void *context;        /* as it is when the process is forked */
+    bool first;                 /* it goes before others: priority.h */
     msec replace_after;         /* a process that is busy for longer is replaced when somebody waits; 0: never */
     void *owner;
     void (*held)(void *owner, pid_t by);  /* by: 0 where unknown. NULL: the queue is not cancelled, but waits */

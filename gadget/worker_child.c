@@ -9,6 +9,7 @@
 #include "base/fault.h"
 #include "base/fd.h"
 #include "base/parse.h"
+#include "gadget/priority.h"
 #include "gadget/worker.h"
 
 #define CHILD_SOCKET 3 /* the only descriptor that a child keeps besides the standard ones */
@@ -25,12 +26,13 @@ static void reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static void become_worker(int socket, pid_t parent)
+static void become_worker(const struct worker_spec *spec, int socket, pid_t parent)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(0); /* it died before the line above */
     prctl(PR_SET_NAME, "trayd-worker");
     reset_signals();
+    if (spec->first) priority_first();
     if (socket != CHILD_SOCKET) dup2(socket, CHILD_SOCKET);
     close_range(CHILD_SOCKET + 1, ~0U, 0);
 }
@@ -64,7 +66,7 @@ static int take_lock(const char *path)
 
 _Noreturn void worker_child_run(const struct worker_spec *spec, int socket, pid_t parent)
 {
-    become_worker(socket, parent);
+    become_worker(spec, socket, parent);
     if (spec->lock_path && take_lock(spec->lock_path) < 0) {
         packet_send(CHILD_SOCKET, WORKER_SAYS_BROKEN, errno, NULL, 0, NULL);
         _exit(1);

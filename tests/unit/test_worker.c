@@ -6,6 +6,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,12 +14,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "gadget/priority.h"
 #include "gadget/worker.h"
 
 #define LIVENESS 10000 /* ms; nothing here takes a tenth of a second */
 #define JOBS_MAX 16
 
-enum ask { ASK_DOUBLE, ASK_HANG, ASK_PID, ASK_FD, ASK_DIE };
+enum ask { ASK_DOUBLE, ASK_HANG, ASK_PID, ASK_FD, ASK_POLICY, ASK_DIE };
 
 struct ask_job {
     struct worker_job job;
@@ -43,6 +45,7 @@ struct test {
     size_t submitted, wanted, held, released;
     struct outcome outcomes[JOBS_MAX];
     size_t ended;
+    bool first; /* of the next worker that is made */
     pid_t holder;
     int hang[2]; /* whoever reads here hangs until something is written */
     char lock_path[64];
@@ -66,6 +69,7 @@ static void serve(const void *context, const void *request, int fds[PACKET_FDS_M
         fds[1] = -1;
         *number = fds[0];
         break;
+    case ASK_POLICY: *number = sched_getscheduler(0) & ~SCHED_RESET_ON_FORK; break;
     case ASK_DIE: raise(SIGKILL); break;
     }
 }
@@ -145,6 +149,7 @@ static void make_worker(struct test *t, bool lock, msec replace_after)
                                    .request_size = sizeof(struct request),
                                    .answer_size = sizeof(int),
                                    .serve = serve,
+                                   .first = t->first,
                                    .replace_after = replace_after,
                                    .owner = t,
                                    .held = on_held,
@@ -460,6 +465,28 @@ static void free_waits_for_nobody(void **state)
     assert_true(WIFEXITED(status));
 }
 
+/* An unmount or a modprobe of a worker's is no reason to let others wait. */
+static void only_who_says_so_goes_first(void **state)
+{
+    struct test *t = *state;
+    priority_first();
+    bool allowed = sched_getscheduler(0) == (SCHED_RR | SCHED_RESET_ON_FORK);
+    if (allowed) {
+        for (int first = 0; first < 2; first++) {
+            t->first = first;
+            make_worker(t, true, 0);
+            submit(t, ASK_POLICY, 0, -1, -1);
+            run_until(t, (size_t)first + 1);
+            worker_free(t->worker);
+            t->worker = NULL;
+        }
+        sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){0});
+    }
+    if (!allowed) skip(); /* without CAP_SYS_NICE */
+    assert_int_equal(t->outcomes[0].number, SCHED_OTHER);
+    assert_int_equal(t->outcomes[1].number, SCHED_RR);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -477,6 +504,7 @@ int main(void)
         TEST(a_worker_dies_with_its_parent),
         TEST(a_lock_that_cannot_be_had_fails_the_queue),
         TEST(free_waits_for_nobody),
+        TEST(only_who_says_so_goes_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

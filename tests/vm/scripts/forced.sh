@@ -21,6 +21,13 @@ cd=$(host dev cd0)
 insert usb0 disk.img
 insert cd0 a.iso
 answered "both drives are loaded" 200 "done"
+
+# How many processes of that name have which policy (field 41 of stat): 2 is SCHED_RR (sched.h).
+policies() {
+    grep -lx "$1" /proc/[0-9]*/comm | sed 's/comm$/stat/' | xargs sed 's/.*) //' | cut -d ' ' -f 39 | sort | uniq -c | xargs
+}
+same "trayd-gadget goes before the reader" "1 2" "$(policies trayd-gadget)"
+same "so do the workers of its two functions; those of the gadget, the store and the state do not" "3 0 2 2" "$(policies trayd-worker)"
 host size cd0 >/dev/null
 host size usb0 >/dev/null
 before=$(host enumerations)
