@@ -185,8 +185,11 @@ static inline uint64_t age(const struct world *w, msec at)
 
 static inline uint64_t order_print(const struct world *w, const struct order *o)
 {
-    uint64_t values[] = {o->action.what, o->action.image, o->action.ticket == w->d[o->drive].ticket, o->action.ticket == 0,
-                         o->begun, o->passed, o->denied, o->withdrawn, age(w, o->given_at), o->begun ? age(w, o->begun_at) : 0};
+    const struct drive *d = &w->d[o->drive];
+    op_key op = o->action.op;
+    uint64_t values[] = {o->action.what, o->action.image, o->action.readonly, op && request_of(w, op)->accept_stale_host,
+                         d->queue_len && d->queue[0].rq.op == op, o->action.ticket == TICKET_REATTACH, o->begun, o->passed,
+                         o->denied, o->withdrawn, age(w, o->given_at), o->begun ? age(w, o->begun_at) : 0};
     return search_mix_all(3, values, ARRAY_LEN(values));
 }
 
@@ -195,21 +198,26 @@ static inline uint64_t lun_print(const struct world *w, size_t i)
     const struct lun *l = &w->luns[i];
     const struct evidence *ev = &w->evidence[i];
     const struct function *f = &w->functions[function_of(i)];
+    bool sampled = ev->sampled_at != 0; /* else what it has read is not looked at (evidence_sample()) */
+    bool marked = w->acting[i].what == DO_INSERT || w->acting[i].what == DO_SWAP; /* else the mark is not (medium_changed()) */
     uint64_t values[] = {
         l->medium.image, l->medium.readonly, l->prevented, l->changed, l->holds, l->dirty, l->closed_hint, l->accepted,
         l->dirty ? l->dirty_for : 0, l->believes, l->command.present, l->command.in_thread, l->command.writes,
         l->command.present ? l->command.meant_for : 0, l->command.present ? age(w, l->command.since) : 0,
-        ev->based, ev->read != ev->base_read, ev->written != ev->base_written, ev->read != f->read, ev->written != f->written,
-        ev->mark_read != f->read, ev->mark_written != f->written, age(w, ev->last_read_at), age(w, ev->last_write_at),
-        ev->base_read != f->read, ev->base_written != f->written, ev->known, ev->sampled_at == 0,
-        ev->commands != f->commands, MIN(ev->polls, EVIDENCE_NOTICED), age(w, ev->poll_at),
+        ev->based, ev->known, sampled, sampled && ev->read != ev->base_read, sampled && ev->written != ev->base_written,
+        sampled && ev->read != f->read, sampled && ev->written != f->written, sampled && ev->commands != f->commands,
+        marked && ev->mark_read != f->read, marked && ev->mark_written != f->written,
+        ev->base_read != f->read, ev->base_written != f->written, age(w, ev->last_read_at), age(w, ev->last_write_at),
+        MIN(ev->polls, EVIDENCE_NOTICED), age(w, ev->poll_at),
         w->acting[i].what, w->deferred[i].what, w->in_store[i].what, w->in_store[i].ticket == w->d[i].ticket,
         w->resumed_doing[i], w->seen_known[i], w->seen[i].image, w->reattach.eject == i,
         w->reattach.state != REATTACH_IDLE && w->reattach_for == i, age(w, w->wake[i] == MSEC_NEVER ? 0 : w->wake[i]),
     };
     uint64_t h = search_mix_all(1, values, ARRAY_LEN(values));
-    for (size_t k = 0; k < f->orders_len; k++)
-        if (f->orders[k].drive == i) h = search_mix(search_mix(h, k), order_print(w, &f->orders[k]));
+    for (size_t k = 0; k < f->orders_len; k++) {
+        const struct order *o = &f->orders[k];
+        if (o->drive == i) h = search_mix(search_mix(search_mix(h, k), o->action.ticket == w->d[i].ticket), order_print(w, o));
+    }
     if (f->old && f->before.drive == i) h = search_mix(h, order_print(w, &f->before));
     return h;
 }

@@ -84,7 +84,7 @@ static void begin(struct world *w, const struct run *run)
 
 /* ---- all states -------------------------------------------------------------------------------------------------- */
 
-#define ALIKE_OF 64 /* model_search.h: one of so many fingerprints is held to be one of a single future */
+#define ALIKE_OF 16 /* model_search.h: one of so many fingerprints is held to be one of a single future */
 #define FAIR_OF 16 /* one of so many states is asked whether all comes to an end */
 
 static void expand(struct search *s, const void *kept)
@@ -103,19 +103,14 @@ static void expand(struct search *s, const void *kept)
     }
 }
 
-/*
- * What a kill leaves behind is not all in the fingerprint: some worlds that were killed are taken for alike that are not quite.
- * So runs with kills are not held to it, and may pass over states; the walks at random have no fingerprint.
- */
 static const struct model model = {WORLD_KEPT, world_keep, world_fingerprint, world_violation, expand, .one_of = ALIKE_OF};
-static const struct model model_of_kills = {WORLD_KEPT, world_keep, world_fingerprint, world_violation, expand, .one_of = 0};
 
 static const char *explore(const struct run *run, int states_max, bool tell, int *ret_states)
 {
     struct search s;
     static struct world first;
     begin(&first, run);
-    const char *violation = search_run(&s, run->kills ? &model_of_kills : &model, &first, states_max);
+    const char *violation = search_run(&s, &model, &first, states_max);
     if (tell)
         print_message("%d operations, %s: %d states%s\n", clients.most, run->about, s.len,
                       search_was_bounded(&s) ? " (bound reached)" : "");
@@ -254,6 +249,7 @@ static void announce_all(struct world *w, size_t i, struct drive_output *out)
 {
     struct drive *d = &w->d[i];
     if (!d->unannounced || d->announce_tries != REANNOUNCE_TRIES || d->outstanding != DO_NOTHING || d->queue_len) return;
+    if (w->functions[function_of(i)].orders_len) return; /* a break that follows would withdraw it */
     d->announce_tries++;
     d->ticket++;
     d->outstanding = DO_ANNOUNCE;
