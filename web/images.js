@@ -8,6 +8,7 @@ import { filesPart } from './files.js';
 import { imageFacts, uncleanText, usedBy } from './image_words.js';
 import { announce } from './live.js';
 import { problemPlace } from './problem.js';
+import { noImages } from './store_words.js';
 import { exactBytes } from './units.js';
 import { quoted, visible } from './words.js';
 
@@ -120,7 +121,7 @@ export function createImages(section, use) {
     function render() {
         update(items.filter(image => image.complete || !use.isUploading(image)));
         show(none, items.length === 0);
-        setText(none, search.value ? 'No image has that in its name or note.' : 'There are no images yet. Upload one, or drop it here.');
+        setText(none, noImages(use.stores(), search.value, 'Upload one, or drop it here.'));
         show(more, next);
     }
 

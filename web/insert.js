@@ -5,6 +5,7 @@ import { now } from './clock.js';
 import { el, keyedList, newId, sentences, setAttribute, setText, show } from './dom.js';
 import { fit, imageFacts, readonlyDefault, uncleanText } from './image_words.js';
 import { keyOf } from './images.js';
+import { noImages } from './store_words.js';
 import { kind, quoted, visible } from './words.js';
 
 const LIMIT = 50; // more are found by searching
@@ -28,7 +29,7 @@ function createChoice(image, group, chosen) {
     };
 }
 
-// use: drives() all drives, get(name), insert(drive, body), defaultStore().
+// use: drives() all drives, get(name), insert(drive, body), stores().
 export function createInsertDialog(use) {
     let images = [];
     let more = false;
@@ -96,10 +97,10 @@ export function createInsertDialog(use) {
         const at = image ? images.findIndex(item => keyOf(item) === keyOf(image)) : -1;
         const usable = at >= 0 && fits[at].ok;
         const defaults = readonlyDefault(image, d);
-        showChoices(images.map((item, i) => ({ image: item, fit: fits[i], checked: i === at && fits[i].ok, defaultStore: use.defaultStore() })));
+        showChoices(images.map((item, i) => ({ image: item, fit: fits[i], checked: i === at && fits[i].ok, defaultStore: use.stores()[0]?.name })));
         show(none, images.length === 0 || more);
         setText(none, images.length ? 'There are more: search for a part of the name.'
-            : search.value ? 'No image has that in its name.' : 'There are no images yet. Upload one first.');
+            : noImages(use.stores(), search.value, 'Upload one first.'));
         readonly.disabled = defaults.fixed !== null;
         readonly.checked = defaults.fixed !== null || readonlyChosen === null ? defaults.value : readonlyChosen;
         setText(readonlyNote, defaults.fixed ?? (readonly.checked ? 'The host cannot change the image.' : 'The host may change the image.'));

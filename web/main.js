@@ -27,7 +27,7 @@ const orders = createOrders(drives, gadget.send);
 const operations = createOperations(section('operations'));
 const schedules = createSchedules(drives);
 const insertDialog = createInsertDialog({
-    drives: drives.all, get: drives.get, insert: orders.insert, defaultStore: () => stores[0]?.name,
+    drives: drives.all, get: drives.get, insert: orders.insert, stores: () => stores,
 });
 const uploads = createUploads(section('images'), { store: () => storeSelect.value || undefined, uploaded: () => loadImages() });
 const transfers = createTransfers(section('images').querySelector('.transfers'), {
@@ -66,6 +66,7 @@ function showStores() {
     if (writable.some(store => store.name === chosen)) storeSelect.value = chosen;
     show(storeSelect.closest('label'), writable.length > 1);
     updateStores(stores);
+    images.render(); // what it says where there are none
 }
 
 function setStore(store) {

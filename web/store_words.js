@@ -26,6 +26,15 @@ export function storeState(store) {
     return { text: 'detached; what was written is on it, but it is still mounted', tone: 'warn' };
 }
 
+// What stands in the place of a list of images that is empty. `how`: what one can do about it.
+export function noImages(stores, searched, how) {
+    const away = stores.filter(store => !store.attached).map(store => quoted(store.name));
+    if (searched) return 'No image has that in its name or note.';
+    if (!away.length) return `There are no images yet. ${how}`;
+    if (away.length === stores.length) return `There is nothing to show: no store is attached (${away.join(', ')}).`;
+    return `There are no images in the stores that are attached; ${away.join(', ')} ${away.length > 1 ? 'are' : 'is'} not.`;
+}
+
 // How far it is, 0 to 1, for a progress bar; null where there is nothing to show.
 export function storeProgress(store) {
     const at = isLeaving(store) ? STEP_ORDER.indexOf(store.detached.step) : -1;

@@ -25,6 +25,16 @@ test('the line of a store', () => {
     assert.deepEqual(words.storeState(away('done', { unmounted: true, safe_to_remove: true })), { text: 'safe to remove', tone: 'good' });
 });
 
+test('no images', () => {
+    const other = { ...STORE, name: 'main' }, gone = away('done'), text = (...stores) => plain(words.noImages(stores, '', 'Upload one.'));
+    assert.equal(text(other), 'There are no images yet. Upload one.');
+    assert.equal(text(), 'There are no images yet. Upload one.');
+    assert.equal(text(gone), 'There is nothing to show: no store is attached (stick).');
+    assert.equal(text(other, gone), 'There are no images in the stores that are attached; stick is not.');
+    assert.match(text(other, gone, { ...gone, name: 'nas' }), /stick, nas are not\.$/);
+    assert.equal(words.noImages([gone], 'arch', ''), 'No image has that in its name or note.');
+});
+
 test('how far it is, and what can be done', () => {
     const steps = words.STEP_ORDER.map(step => words.storeProgress(away(step)));
     assert.deepEqual(steps, [0, 0.2, 0.4, 0.6, 0.8]);

@@ -30,6 +30,7 @@ def test_safely(page):
     begin(page)
     store(page, "safe to remove", "Attach")
     page.gone(".image")
+    page.find("#images .none", "There is nothing to show: no store is attached")
     page.wait_card("cd0", "Empty")
     for size in (PHONE, (1280, 900)):
         page.resize(size)
