@@ -225,4 +225,4 @@ qemu_options=(
     -nodefaults -no-user-config -nographic -no-reboot -rtc base=utc
     -device virtio-serial-pci
 )
-kernel_command_line='console=ttyS0 panic=-1 oops=panic mitigations=off nokaslr tsc=reliable clocksource=tsc random.trust_cpu=on nowatchdog no_timer_check log_buf_len=2M printk.time=1'
+kernel_command_line='console=ttyS0 panic=-1 oops=panic mitigations=off nokaslr tsc=reliable clocksource=tsc random.trust_cpu=on nowatchdog no_timer_check log_buf_len=2M printk.time=1 sysrq_always_enabled'
