@@ -131,8 +131,9 @@ static void replay(int drive)
             continue;
         }
         /* After a restart those that had not had their turn end at once, and the one that had when the kernel was seen. */
+        bool began = client_text(op, "started_at")[0]; /* else even trayd-gadget does not know it any more (api.c: reconcile()) */
         bool never_ran = strcmp(client_text(op, "code"), "interrupted") == 0 &&
-                         time_of(op, "started_at") == finished;
+                         (!began || time_of(op, "started_at") == finished);
         if (!never_ran && finished < finished_before)
             disagree("%s: operation %s (%s) ended %lld ms before %s, which was accepted earlier", drives[drive].name, id, state,
                      (long long)(finished_before - finished), id_before);
