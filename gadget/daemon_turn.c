@@ -119,7 +119,7 @@ static void act(struct unit *u, const struct drive_action *a)
         reattach_look(d);
         return;
     }
-    struct engine_order o = {.what = a->what, .ticket = a->ticket, .readonly = a->readonly};
+    struct engine_order o = {.what = a->what, .ticket = a->ticket, .readonly = a->readonly, .breaks = a->breaks};
     if (a->what == DO_OPEN) {
         u->opened_image = a->image;
         u->opened = (struct medium_info){0}; /* not yet known; what was opened before it is another one */

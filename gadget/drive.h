@@ -106,7 +106,8 @@ struct drive_op {
     enum op_phase phase;
     bool hurried;               /* may be forced from now on: by /force, or by a forced eject that came after it */
     bool force_now;             /* the ladder has come to rung 2 */
-    bool broke;                 /* I/O was broken for it, once */
+    bool broke;                 /* I/O was broken for it, once, */
+    msec broken_before;         /* and the drive's broken_at before that */
     msec gap_until;             /* end of the search for a moment without I/O; 0: not begun */
     bool cancelled;             /* while the kernel was being asked: ends with its "no" */
     bool verified;              /* the kernel was read since this operation became the head */

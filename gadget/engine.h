@@ -37,6 +37,7 @@ struct engine_order {
     enum drive_do what;         /* OPEN INSERT ASK FORCE SWAP OBSERVE ANNOUNCE SYNC SIGNAL; REATTACH is a gadget order */
     uint32_t ticket;
     bool readonly;              /* OPEN, INSERT, SWAP, ANNOUNCE */
+    bool breaks;                /* SIGNAL: a command may be under way; else it is not sent if anything came since the last sample */
     const char *store_path;     /* OPEN: directory of the store, and */
     const char *name;           /* ... path below it ("debian.iso", "sub/folder/x.img") */
 };

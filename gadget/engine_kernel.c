@@ -112,27 +112,35 @@ static void withdraw_question(struct worker_job *job)
     if (t->work.kind == WORK_LUN && asks) t->work.lun.withdrawn = true;
 }
 
-enum engine_break kernel_break(struct engine *e, size_t drive, struct err *err)
+static enum engine_break send_signal(struct kernel_engine *k, size_t drive, const struct probe_counters *since, struct err *err)
 {
-    struct kernel_engine *k = (struct kernel_engine *)e;
+    FAULT_POINT("signal.send");
+    int sent = probe_interrupt(k->probe, build_function_index(k->base.config, drive), since, err);
+    FAULT_POINT("signal.sent");
+    return sent == 0 ? BREAK_BY_SIGNAL : BREAK_NOT;
+}
+
+enum engine_break kernel_interrupt(struct kernel_engine *k, size_t drive, bool breaks, struct err *err)
+{
     struct probe_counters now;
+    worker_each_queued(kernel_function_of(k, drive)->worker, withdraw_question);
+    if (!breaks) return send_signal(k, drive, &k->drives[drive].looked, err);
     /* The attribute ends the command under way with a status. With none under way the host would get one that it did
      * not ask for, and a lock would stay; there the signal does what is meant, and no harm. */
-    bool no_command = probe_sample(k->probe, build_function_index(e->config, drive), &now) && now.waiting_for != WAITING_HOST;
-    worker_each_queued(kernel_function_of(k, drive)->worker, withdraw_question);
-    if (!k->drives[drive].has_break_io || no_command) {
-        FAULT_POINT("signal.send");
-        int sent = probe_interrupt(k->probe, build_function_index(e->config, drive), err);
-        FAULT_POINT("signal.sent");
-        return sent == 0 ? BREAK_BY_SIGNAL : BREAK_NOT;
-    }
+    bool no_command = probe_sample(k->probe, build_function_index(k->base.config, drive), &now) && now.waiting_for != WAITING_HOST;
+    if (!k->drives[drive].has_break_io || no_command) return send_signal(k, drive, NULL, err);
     if (!k->breaker)
-        k->breaker = kernel_make_worker(k, "worker that breaks I/O", NULL, kernel_shortest_patience(e->config), NULL, err);
+        k->breaker = kernel_make_worker(k, "worker that breaks I/O", NULL, kernel_shortest_patience(k->base.config), NULL, err);
     struct task *t = k->breaker ? task_new(k, WORK_BREAK, drive, kernel_ignore_answer) : NULL;
     if (!t) return BREAK_NOT;
     t->quiet = true;
     worker_submit(k->breaker, &t->job);
     return BREAK_BY_ATTRIBUTE;
+}
+
+static enum engine_break kernel_break(struct engine *e, size_t drive, struct err *err)
+{
+    return kernel_interrupt((struct kernel_engine *)e, drive, true, err);
 }
 
 /* ---- the link ---------------------------------------------------------------------------------------------------- */
@@ -259,6 +267,7 @@ static void kernel_sample(struct engine *e, size_t drive, struct engine_sample *
     for (size_t i = 0; i < e->config->drives_count; i++)
         if (i != drive && kernel_function_of(k, i) == kernel_function_of(k, drive)) ret->shared = true;
     if (!probe_sample(k->probe, build_function_index(e->config, drive), &now)) return;
+    k->drives[drive].looked = now;
     ret->known = true;
     ret->bytes_read = now.read;
     ret->bytes_written = now.written;

@@ -39,6 +39,7 @@ struct kernel_drive {
     bool flushing;                /* a FLUSH is under way */
     bool flush_failed;            /* the last one failed, which was told */
     bool has_forced_eject, has_break_io;
+    struct probe_counters looked; /* the last sample, which decisions are made on */
 };
 
 struct kernel_function {
@@ -123,8 +124,9 @@ struct worker *kernel_make_worker(struct kernel_engine *k, const char *name, con
                                   struct kernel_function *f, struct err *e);
 
 struct kernel_function *kernel_function_of(struct kernel_engine *k, size_t drive);
-/* As break_io of struct engine_class. */
-enum engine_break kernel_break(struct engine *e, size_t drive, struct err *err);
+/* As break_io of struct engine_class. Without `breaks` only a signal, and only if nothing has come from the host since the
+ * drive's last sample. */
+enum engine_break kernel_interrupt(struct kernel_engine *k, size_t drive, bool breaks, struct err *err);
 msec kernel_shortest_patience(const struct gadget_config *c); /* of the drives' stuck_after */
 /* The worker of a store, made now if need be; NULL where that fails. */
 struct worker *kernel_store_worker(struct kernel_engine *k, size_t store);

@@ -285,7 +285,7 @@ static struct worker *prepare_lun(struct kernel_drive *d, struct task *t, const 
     const struct gadget_config *c = d->k->base.config;
     bool puts_in = o->what == DO_INSERT || o->what == DO_SWAP;
     struct err e;
-    t->work.lun.signalled = o->what == DO_SIGNAL && kernel_break(&d->k->base, d->index, &e) != BREAK_NOT;
+    t->work.lun.signalled = o->what == DO_SIGNAL && kernel_interrupt(d->k, d->index, o->breaks, &e) != BREAK_NOT;
     t->work.lun.can_force = c->forced_eject == FORCED_EJECT_AUTO;
     t->work.lun.expires_at = clock_boot_ms() + c->drives[d->index].stuck_after;
     t->work.lun.known = lun_image_of(&d->current);

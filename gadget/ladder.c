@@ -62,6 +62,7 @@ static void signal_thread(struct turn *t, struct drive_op *op, bool breaks)
     op->broke = true;
     if (breaks) {
         op->facts |= FACT_BROKE_IO;
+        op->broken_before = t->d->broken_at;
         t->d->broken_at = t->now;
     }
     enter(t, op, PHASE_FORCING, DO_SIGNAL);
@@ -338,7 +339,7 @@ static void signal_was_not_sent(struct drive *d, struct drive_op *op)
     op->broke = false;
     if (!(op->facts & FACT_BROKE_IO)) return;
     op->facts &= ~(unsigned)FACT_BROKE_IO;
-    d->broken_at = 0;
+    d->broken_at = op->broken_before;
 }
 
 static void inserted(struct turn *t, struct drive_op *op)

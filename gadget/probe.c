@@ -167,10 +167,17 @@ bool probe_sample(struct probe *p, size_t index, struct probe_counters *ret)
     return true;
 }
 
-int probe_interrupt(struct probe *p, size_t index, struct err *e)
+static bool is_untouched(const struct probe_counters *now, const struct probe_counters *since)
+{
+    return now->waiting_for == WAITING_NOTHING && now->commands == since->commands && now->read == since->read &&
+           now->written == since->written;
+}
+
+int probe_interrupt(struct probe *p, size_t index, const struct probe_counters *since, struct err *e)
 {
     struct probe_counters now;
     if (!probe_sample(p, index, &now)) return err_set(e, ERR_FORCED_UNAVAILABLE, "It is not known which kernel thread plays this drive");
+    if (since && !is_untouched(&now, since)) return err_set(e, ERR_FORCED_UNAVAILABLE, "The host has just used the drive");
     if (now.waiting_for != WAITING_HOST && now.waiting_for != WAITING_NOTHING)
         return err_set(e, ERR_DRIVE_STUCK, "The kernel thread waits for %s; a signal would not help", waiting_for_names[now.waiting_for]);
     /* A directory of /proc serves as a pidfd, if it is not O_PATH; this one cannot have become another thread's. */

@@ -43,9 +43,11 @@ bool probe_known(struct probe *p, size_t index);
 /*
  * Sends SIGUSR1 to the thread of function `index`, after looking at it once more: it must be the thread that it was, and
  * be seen to wait for the host or for nothing. In any other state, and for any other signal, the kernel's mass storage
- * may be lost (KILL, TERM and INT end the thread, and all its media close). Returns 0, or -1 with *e.
+ * may be lost (KILL, TERM and INT end the thread, and all its media close). With `since`, it must wait for nothing and not
+ * even have been woken up since that sample: a command that a signal takes from a host is repeated up to 30 s later, in
+ * whatever medium is in then. Returns 0, or -1 with *e.
  */
-int probe_interrupt(struct probe *p, size_t index, struct err *e);
+int probe_interrupt(struct probe *p, size_t index, const struct probe_counters *since, struct err *e);
 
 /*
  * What a file-storage thread waits for: `stack` is /proc/TID/stack, `state` the letter in /proc/TID/stat. Pure.

@@ -87,9 +87,9 @@ static inline uint64_t fingerprint_of_op(const struct world *w, const struct dri
                  op->phase == PHASE_REATTACHING;
     const uint64_t values[] = {
         (uint64_t)a->menu_index, a->hurried, a->signalled, op->rq.mode, op->phase, op->hurried, op->force_now, op->verified,
-        op->cancelled, op->broke, op->gap_until ? due(w, op->gap_until) : UINT64_MAX, op->asked > 0,
-        takes && op->was_readonly, (uint64_t)op->force_tries, queued ? 0 : due(w, op->patience_until),
-        queued || acts ? 0 : due(w, op->next_at),
+        op->cancelled, op->broke, age(w, op->broken_before, policy.quarantine_for),
+        op->gap_until ? due(w, op->gap_until) : UINT64_MAX, op->asked > 0, takes && op->was_readonly,
+        (uint64_t)op->force_tries, queued ? 0 : due(w, op->patience_until), queued || acts ? 0 : due(w, op->next_at),
     };
     return search_mix_all(1, values, ARRAY_LEN(values));
 }

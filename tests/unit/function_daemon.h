@@ -26,7 +26,7 @@ static inline void feed(struct world *w, size_t i, struct drive_event ev);
 static inline void act(struct world *w, size_t i, const struct drive_action *a);
 
 /* In function_kernel.h. */
-static inline bool kernel_signal(struct world *w, size_t function);
+static inline bool kernel_signal(struct world *w, size_t function, bool breaks);
 static inline void kernel_take_order(struct world *w, size_t i, const struct drive_action *a);
 
 /* ---- reattach.c -------------------------------------------------------------------------------------------------- */
@@ -164,7 +164,7 @@ static inline void break_io(struct world *w, size_t i)
     check_signal(w, i, true);
     clear_siblings(w, i, fault == FAULT_BREAK_IS_A_SIGNAL ? CLEARED_BY_SIGNAL : CLEARED_BY_BREAK);
     withdraw_questions(w, i);
-    kernel_signal(w, function_of(i));
+    kernel_signal(w, function_of(i), true);
 }
 
 static inline void act(struct world *w, size_t i, const struct drive_action *a)

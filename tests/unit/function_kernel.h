@@ -39,7 +39,7 @@ static inline void kernel_take_order(struct world *w, size_t i, const struct dri
     }
     struct order *o = &f->orders[f->orders_len++];
     *o = (struct order){.drive = i, .action = *a, .given_at = w->now};
-    if (a->what == DO_SIGNAL && !kernel_signal(w, function_of(i))) o->denied = true;
+    if (a->what == DO_SIGNAL) o->denied = !kernel_signal(w, function_of(i), a->breaks);
     begin_next(w, function_of(i));
 }
 
@@ -144,9 +144,10 @@ static inline void answer_store(struct world *w, size_t i, bool well)
 /* ---- SIGUSR1 ----------------------------------------------------------------------------------------------------- */
 
 /* As handle_exception() in f_mass_storage.c: the command ends, and with it all locks and pending reports. */
-static inline bool kernel_signal(struct world *w, size_t function)
+static inline bool kernel_signal(struct world *w, size_t function, bool breaks)
 {
-    if (thread_waits_for(w, function) == WAITING_STORAGE) return false; /* probe_interrupt() */
+    enum waiting_for waits = thread_waits_for(w, function);
+    if (waits == WAITING_STORAGE || (!breaks && waits != WAITING_NOTHING)) return false; /* probe_interrupt() */
     order_reaches_kernel(w, function);
     for (size_t i = 0; i < DRIVES; i++) {
         struct lun *l = &w->luns[i];

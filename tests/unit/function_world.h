@@ -239,8 +239,9 @@ static inline uint64_t machine_print(const struct world *w, size_t i)
         const struct asked *a = &w->ops[op->rq.op - 1];
         bool queued = op->phase == PHASE_QUEUED;
         uint64_t of_op[] = {(uint64_t)a->menu_index, a->finished, a->hurried, op->rq.mode, op->phase, op->hurried, op->force_now,
-                            op->verified, op->cancelled, op->broke, op->gap_until ? age(w, op->gap_until) : 1, op->asked > 0,
-                            op->facts, op->was_readonly, op->was_locked, (uint64_t)op->force_tries,
+                            op->verified, op->cancelled, op->broke, age(w, op->broken_before),
+                            op->gap_until ? age(w, op->gap_until) : 1, op->asked > 0, op->facts, op->was_readonly,
+                            op->was_locked, (uint64_t)op->force_tries,
                             queued ? 0 : age(w, op->patience_until), queued ? 0 : age(w, op->next_at)};
         h = search_mix_all(h, of_op, ARRAY_LEN(of_op));
     }

@@ -213,6 +213,35 @@ static void what_cannot_be_read_is_unknown(void **state)
     probe_free(probe);
 }
 
+/* Directories of this /proc cannot be signalled: whoever comes so far gets "internal". */
+static void only_a_thread_that_nothing_woke_is_interrupted(void **state)
+{
+    const struct proc *p = *state;
+    struct probe_counters looked;
+    struct err e;
+    add_thread(p, 20, "file-storage", KTHREAD, 500, 2000);
+    struct probe *probe = probe_new(p->path, 1);
+    assert_int_equal(probe_interrupt(probe, 0, NULL, &e), -1); /* it waits for the host: to break that was asked for */
+    assert_int_equal(e.code, ERR_INTERNAL);
+    assert_true(probe_sample(probe, 0, &looked));
+    assert_int_equal(probe_interrupt(probe, 0, &looked, &e), -1);
+    assert_int_equal(e.code, ERR_FORCED_UNAVAILABLE);
+
+    put(p, 20, "stack", FSG("sleep_thread") MAIN);
+    assert_int_equal(probe_interrupt(probe, 0, &looked, &e), -1); /* what was then under way is over, and nothing else came */
+    assert_int_equal(e.code, ERR_INTERNAL);
+    uint64_t *const moved[] = {&looked.read, &looked.written, &looked.commands};
+    for (size_t i = 0; i < ARRAY_LEN(moved); i++) {
+        --*moved[i];
+        assert_int_equal(probe_interrupt(probe, 0, &looked, &e), -1);
+        assert_int_equal(e.code, ERR_FORCED_UNAVAILABLE);
+        ++*moved[i];
+    }
+    assert_int_equal(probe_interrupt(probe, 0, NULL, &e), -1);
+    assert_int_equal(e.code, ERR_INTERNAL);
+    probe_free(probe);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -223,6 +252,7 @@ int main(void)
         TEST(one_too_many_and_nothing_is_known),
         TEST(a_thread_that_ended_is_not_known),
         TEST(what_cannot_be_read_is_unknown),
+        TEST(only_a_thread_that_nothing_woke_is_interrupted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
  *   TAG open DRIVE STORE_PATH NAME [rw]
  *   TAG insert|swap DRIVE [rw]
  *   TAG ask|force|observe|sync DRIVE
+ *   TAG signal DRIVE [breaks]
  *   TAG sample|capabilities|arm DRIVE
  *
  * An answer is a line that begins with the TAG, a number. What comes unasked has a word there: link, closed, active,
@@ -139,6 +140,7 @@ static void run_words(struct tool *t, char *words[WORDS_MAX], size_t count)
         struct engine_order o = {.what = (enum drive_do)what,
                                  .ticket = tag,
                                  .readonly = strcmp(words[count - 1], "rw") != 0,
+                                 .breaks = strcmp(words[count - 1], "breaks") == 0,
                                  .store_path = open ? words[3] : NULL,
                                  .name = open ? words[4] : NULL};
         class->order(t->engine, drive, &o);

@@ -218,11 +218,22 @@ insert cd0 cd.iso >/dev/null
 insert usb0 usb.img rw >/dev/null
 host size usb0 >/dev/null
 check "idle: nothing" wait_for 10 waits_for usb0 nothing
+host read usb0 --bytes 64K --direct >/dev/null
+expect "no signal in a moment without I/O, when something has come since the last look" "usb0 signal error forced_eject_unavailable * present *" signal usb0
+host lock usb0
+signalled() { # a look, and at once the signal: the host's polls come between only now and then
+    do_order sample usb0 >/dev/null
+    case $(do_order signal usb0) in "usb0 signal ok empty"*) ;; *) return 1 ;; esac
+}
+check "a signal, and out it goes, locked or not, when nothing has" wait_for 10 signalled
+insert usb0 usb.img rw >/dev/null
+host size usb0 >/dev/null
 host bot usb0 read --blocks 2048 --stop-after 4096 >/tmp/bot &
 bot=$!
 wait_for 10 grep -q ready /tmp/bot
 check "stopped in mid-command: the host" wait_for 10 waits_for usb0 host
 expect "the other drive answers" "cd0 observe ok present *" observe cd0
+expect "no signal that was decided on in a moment without I/O" "usb0 signal error forced_eject_unavailable * present *" signal usb0
 hush
 send force usb0
 sleep 1
