@@ -22,7 +22,9 @@ struct host_profile {
     msec sync;        /* ... and SYNCHRONIZE CACHE */
     msec break_after; /* a forced way out may take this long before it is looked into; under `command` and, where the
                          host allows, under 3 s, which no known host notices */
-    msec quarantine;  /* all retries of a command, with the error handling between them */
+    msec quarantine;  /* all retries of a command, with the error handling between them. Where a reset cannot end, because
+                         another function's storage hangs, a host drops the device, with its commands, sooner: no
+                         request takes longer than 5 s (USB 2.0, 9.2.6.1; Linux hosts: tests/vm/scripts/stuck.sh) */
 };
 
 /* Never NULL; HOST_UNKNOWN has the shortest patience and the longest quarantine of all. */

@@ -15,7 +15,7 @@ static saboteur *sabotage;
 
 /* Faults of what is not the machine, planted by the test. */
 enum fault { FAULT_NONE, FAULT_SIBLINGS_UNTOLD, FAULT_BREAK_IS_A_SIGNAL, FAULT_NOT_WITHDRAWN, FAULT_LOCK_FILE_IGNORED,
-             FAULT_STALE_FORGOTTEN, FAULT_COLLATERAL_UNSEEN };
+             FAULT_STALE_FORGOTTEN, FAULT_COLLATERAL_UNSEEN, FAULT_SENT_UNSEEN };
 static enum fault fault;
 
 static struct world *current; /* for what reattach.c calls */
@@ -41,7 +41,7 @@ static inline void show_to_reattach(const struct world *w)
         u->deferred = w->deferred[i];
         u->config = &names[i];
     }
-    fake.link = (struct engine_link){.bound = w->bound, .configured = host_is_there(w)};
+    fake.link = (struct engine_link){.bound = w->bound, .configured = is_configured(w)};
 }
 
 static inline void fake_gadget(struct engine *e attr_unused, enum gadget_order order)
@@ -256,7 +256,7 @@ static inline void on_link(struct world *w)
     else if (!w->unbound_since)
         w->unbound_since = w->now;
     for (size_t i = 0; i < DRIVES; i++) {
-        feed(w, i, (struct drive_event){.kind = DRIVE_LINK, .attached = w->bound, .host_present = host_is_there(w)});
+        feed(w, i, (struct drive_event){.kind = DRIVE_LINK, .attached = w->bound, .host_present = is_configured(w)});
         if (held) feed(w, i, (struct drive_event){.kind = DRIVE_REENUMERATED});
     }
     reattach_looks(w);

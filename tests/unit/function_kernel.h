@@ -39,13 +39,14 @@ static inline void kernel_take_order(struct world *w, size_t i, const struct dri
     }
     struct order *o = &f->orders[f->orders_len++];
     *o = (struct order){.drive = i, .action = *a, .given_at = w->now};
-    if (a->what == DO_SIGNAL) o->denied = !kernel_signal(w, function_of(i), a->breaks);
+    o->unsent = a->what == DO_SIGNAL && !a->breaks;
+    if (a->what == DO_SIGNAL && a->breaks) o->denied = !kernel_signal(w, function_of(i), true);
     begin_next(w, function_of(i));
 }
 
 static inline bool order_can_run(const struct world *w, size_t function, const struct order *o)
 {
-    if (o->denied && o->action.what != DO_SIGNAL) return true;
+    if (o->unsent || (o->denied && o->action.what != DO_SIGNAL)) return true;
     return !is_blocked(w, function);
 }
 
@@ -126,6 +127,7 @@ static inline void answer_order(struct world *w, size_t function, bool well)
     struct function *f = &w->functions[function];
     struct order o = f->orders[0];
     memmove(&f->orders[0], &f->orders[1], --f->orders_len * sizeof o);
+    if (o.unsent) o.denied = !kernel_signal(w, function, false);
     struct drive_result r = {.ticket = o.action.ticket, .outcome = perform(w, &o, well), .medium_known = true};
     if (r.outcome == OUTCOME_ERROR) r.code = ERR_INTERNAL;
     r.medium = w->luns[o.drive].medium;
@@ -147,7 +149,9 @@ static inline void answer_store(struct world *w, size_t i, bool well)
 static inline bool kernel_signal(struct world *w, size_t function, bool breaks)
 {
     enum waiting_for waits = thread_waits_for(w, function);
-    if (waits == WAITING_STORAGE || (!breaks && waits != WAITING_NOTHING)) return false; /* probe_interrupt() */
+    bool untouched = waits == WAITING_NOTHING || fault == FAULT_SENT_UNSEEN;
+    if (waits == WAITING_STORAGE || (!breaks && !untouched)) return false; /* probe_interrupt() */
+    if (!breaks && waits == WAITING_HOST) violated(w, "signal");
     order_reaches_kernel(w, function);
     for (size_t i = 0; i < DRIVES; i++) {
         struct lun *l = &w->luns[i];
@@ -168,12 +172,17 @@ static inline void host_forgets(struct world *w)
     }
 }
 
-static inline void threads_stop(struct world *w)
+static inline void thread_stops(struct world *w, size_t function)
 {
     for (size_t i = 0; i < DRIVES; i++) {
         struct lun *l = &w->luns[i];
-        l->prevented = l->changed = l->command.in_thread = false;
+        if (function_of(i) == function) l->prevented = l->changed = l->command.in_thread = false;
     }
+}
+
+static inline void threads_stop(struct world *w)
+{
+    for (size_t k = 0; k < FUNCTIONS; k++) thread_stops(w, k);
 }
 
 static inline bool threads_can_stop(const struct world *w)
@@ -184,7 +193,7 @@ static inline bool threads_can_stop(const struct world *w)
 static inline void controller_unbinds(struct world *w)
 {
     threads_stop(w);
-    w->bound = false;
+    w->bound = w->given_up = false;
     on_link(w);
 }
 
@@ -221,7 +230,7 @@ static inline void kill_daemon(struct world *w, bool done)
         else if (under_way && done && order_can_run(w, k, &head)) perform(w, &head, true);
         f->held_told = false;
     }
-    if (done && w->gadget_order == GADGET_UNBIND && threads_can_stop(w)) threads_stop(w), w->bound = false;
+    if (done && w->gadget_order == GADGET_UNBIND && threads_can_stop(w)) threads_stop(w), w->bound = w->given_up = false;
     daemon_dies(w);
 }
 

@@ -59,13 +59,14 @@ static inline bool host_can_command(const struct world *w, size_t i)
 static inline bool kernel_is_called(const struct world *w, size_t function)
 {
     const struct function *f = &w->functions[function];
-    return (f->orders_len && f->orders[0].begun && order_can_run(w, function, &f->orders[0])) || f->old;
+    const struct order *o = &f->orders[0];
+    return (f->orders_len && o->begun && !o->unsent && order_can_run(w, function, o)) || f->old;
 }
 
 static inline bool patience_is_over(const struct world *w, size_t i)
 {
     const struct host_command *c = &w->luns[i].command;
-    return host_is_there(w) && threads_can_stop(w) && c->present && w->now >= c->since + HOST_PATIENCE;
+    return host_is_there(w) && c->present && w->now >= c->since + HOST_PATIENCE;
 }
 
 static inline void list_host(const struct world *w, size_t i, struct moves *m)
@@ -140,7 +141,7 @@ static inline void list_moves(const struct world *w, struct moves *m)
     bool unbinds = w->gadget_order == GADGET_UNBIND;
     if (w->gadget_order >= 0 && (!unbinds || threads_can_stop(w))) can(m, MOVE_GADGET_WELL, 0);
     if (unbinds && clients.fails) can(m, MOVE_GADGET_BADLY, 0);
-    if (w->unplugs_left && host_is_there(w) && threads_can_stop(w)) can(m, MOVE_CABLE_OUT, 0);
+    if (w->unplugs_left && is_configured(w) && threads_can_stop(w)) can(m, MOVE_CABLE_OUT, 0);
     if (!w->plugged) can(m, MOVE_CABLE_IN, 0);
     if (w->kills_left && !w->down) can(m, MOVE_KILL_AFTER, 0), can(m, MOVE_KILL_BEFORE, 0);
     if (w->down) can(m, MOVE_START, 0);
@@ -188,6 +189,19 @@ static inline void host_stops(struct world *w, size_t i, bool writes)
     order_reaches_kernel(w, function_of(i));
     l->command = (struct host_command){true, true, writes, l->medium.image, w->now};
     host_moves_bytes(w, i, writes);
+}
+
+/*
+ * A reset that cannot end, because a thread does not come back from its storage: the host waits 5 s for the configuration,
+ * drops the device with all commands it had for it, and does not come back to it by itself (stuck.sh measures it).
+ */
+static inline void host_gives_up(struct world *w)
+{
+    host_forgets(w);
+    for (size_t k = 0; k < FUNCTIONS; k++)
+        if (!w->functions[k].stalls) thread_stops(w, k);
+    w->given_up = true;
+    feed_all(w, (struct drive_event){.kind = DRIVE_CLEARED, .cleared = CLEARED_BY_HOST});
 }
 
 /* A reset of the whole device: the host locks again what it has mounted, and repeats at once what did not come back to it. */
@@ -294,6 +308,7 @@ static inline void storage_stalls(struct world *w, size_t i)
 static inline void storage_is_back(struct world *w, size_t function)
 {
     w->functions[function].stalls = false;
+    if (w->given_up) thread_stops(w, function);
     for (size_t i = 0; i < DRIVES; i++)
         if (function_of(i) == function && w->luns[i].command.in_thread) w->luns[i].command = (struct host_command){0};
 }
@@ -307,6 +322,7 @@ static inline void change_operation(struct world *w, size_t slot, enum drive_eve
 static inline void cable(struct world *w, bool in)
 {
     w->plugged = in;
+    w->given_up = false;
     if (!in) w->unplugs_left--;
     if (!in) threads_stop(w), host_forgets(w);
     on_link(w);
@@ -335,7 +351,7 @@ static inline void apply_move(struct world *w, const struct move *m)
         break;
     case MOVE_HOST_WRITES_BACK: host_writes_back(w, which); break;
     case MOVE_HOST_GOES_ON: w->luns[which].command = (struct host_command){0}; break;
-    case MOVE_HOST_RESETS: host_resets(w); break;
+    case MOVE_HOST_RESETS: threads_can_stop(w) ? host_resets(w) : host_gives_up(w); break;
     case MOVE_STORAGE_STALLS: storage_stalls(w, which); break;
     case MOVE_STORAGE_BACK: storage_is_back(w, which); break;
     case MOVE_HINT: w->luns[which].closed_hint = false, feed(w, which, (struct drive_event){.kind = DRIVE_HINT_CLOSED}); break;

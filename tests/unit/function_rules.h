@@ -4,7 +4,8 @@
  *
  *   one call       nothing for a drive while another order of it is outstanding, and nothing for a function while a worker of
  *                  an earlier process is in a call there
- *   signal         a function's thread is signalled only where it is seen to wait for the host, or for nothing
+ *   signal         a function's thread is signalled only where it is seen to wait for the host, or for nothing; in a moment
+ *                  without I/O only for nothing, when the signal is sent
  *   permission     force, and breaking I/O, only where the request, /force, or the end of its patience allows it, or an operator
  *   robbed         a question takes no writable medium that the host has mounted
  *   in quarantine  no other medium is put in while the host still waits for a command that was broken

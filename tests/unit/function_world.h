@@ -44,6 +44,7 @@ struct order {                      /* to the worker of a function */
     msec given_at, begun_at;
     bool begun, passed, denied;     /* the kernel looks at the lock before it waits for the command in flight */
     bool withdrawn;
+    bool unsent;                    /* a signal for a moment without I/O: the decision is being saved, and the host goes on */
 };
 
 struct function {
@@ -68,6 +69,7 @@ struct world {
     struct lun luns[DRIVES];
     struct function functions[FUNCTIONS];
     bool bound, plugged, down;      /* down: trayd-gadget was killed, and is not there again */
+    bool given_up;                  /* by the host, whose reset did not end: the controller still says "configured" */
     int host_acts, stalls_left, unplugs_left, kills_left, breaks_left; /* budgets: how much may still happen */
     struct asked ops[OPS_MAX];
     int asked_count;
@@ -142,9 +144,15 @@ static inline enum waiting_for thread_waits_for(const struct world *w, size_t fu
     return is_blocked(w, function) ? WAITING_HOST : WAITING_NOTHING;
 }
 
-static inline bool host_is_there(const struct world *w)
+/* As the controller says it. */
+static inline bool is_configured(const struct world *w)
 {
     return w->bound && w->plugged;
+}
+
+static inline bool host_is_there(const struct world *w)
+{
+    return is_configured(w) && !w->given_up;
 }
 
 static struct {               /* what clients ask for in this run */
@@ -189,7 +197,7 @@ static inline uint64_t order_print(const struct world *w, const struct order *o)
     op_key op = o->action.op;
     uint64_t values[] = {o->action.what, o->action.image, o->action.readonly, op && request_of(w, op)->accept_stale_host,
                          d->queue_len && d->queue[0].rq.op == op, o->action.ticket == TICKET_REATTACH, o->begun, o->passed,
-                         o->denied, o->withdrawn, age(w, o->given_at), o->begun ? age(w, o->begun_at) : 0};
+                         o->denied, o->withdrawn, o->unsent, age(w, o->given_at), o->begun ? age(w, o->begun_at) : 0};
     return search_mix_all(3, values, ARRAY_LEN(values));
 }
 
@@ -263,7 +271,7 @@ static inline uint64_t world_fingerprint(const void *world)
         h = search_mix_all(h, values, ARRAY_LEN(values));
     }
     uint64_t values[] = {
-        MIN(of[0], of[1]), MAX(of[0], of[1]), of[2], w->bound, w->plugged, w->down, (uint64_t)w->host_acts,
+        MIN(of[0], of[1]), MAX(of[0], of[1]), of[2], w->bound, w->plugged, w->down, w->given_up, (uint64_t)w->host_acts,
         (uint64_t)w->stalls_left, (uint64_t)w->unplugs_left, (uint64_t)w->kills_left, (uint64_t)w->breaks_left,
         (uint64_t)w->asked_count, w->reattach.state, w->reattach.ejecting, w->reattach_allowed, (uint64_t)(w->gadget_order + 1),
         w->reattach.timer.at == MSEC_NEVER ? 1 : (uint64_t)(w->reattach.timer.at - w->now),

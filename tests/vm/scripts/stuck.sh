@@ -60,7 +60,6 @@ answered "too" 503 drive_stuck
 within "a reattach, which would hang as well" POST /api/v1/gadget/reattach --json '{}'
 answered "too" 503 drive_stuck
 
-# What the host makes of it is another matter: after 30 s without an answer it resets the whole device.
 others_answer() {
     for path in /drives /drives/usb0 /system /operations /images /stores /images/cd.iso; do
         within "$1 $path" GET "/api/v1$path"
@@ -91,6 +90,13 @@ old=$(unit_pid trayd-gadget)
 kill -9 "$old"
 wait_for 20 restarted
 check "killed again: still" wait_for 20 drive_is usb0 '.state == "stuck"'
+
+# What the host makes of it is another matter: after 30 s without an answer it resets the whole device, which cannot end
+# either; 5 s later it drops the device, and with it all that it wanted of any drive. Quarantines count on that (profile.h).
+dropped() { ! { host dev usb0 || host dev cd0; } >/dev/null 2>&1; }
+check "the host has dropped the device" wait_for 90 dropped
+wait_for 30 grep -q error= /tmp/reader
+check "with what it had not got" grep -E 'error=(ENODEV|EIO)' /tmp/reader
 
 pause r
 check "the storage is back: the drive recovers by itself" wait_for 30 drive_is usb0 '.stuck == null and .state == "empty"'
