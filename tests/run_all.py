@@ -23,7 +23,7 @@ FAULTS = "tests/vm/scripts/faults.sh"
 WHOLE_SWEEP = 7200  # s; a bound on hanging
 ON_DEMAND = ("faults",)  # stages that run only when they are named: they take hours
 TAIL = 40  # lines shown of a failed command
-ALONE = ("lint", "bench")  # stages whose commands use all processors, or measure
+ALONE = ("lint",)  # stages whose commands use all processors
 WORKERS = len(os.sched_getaffinity(0)) + 1  # side by side: guests wait more than they compute
 FUZZ = 60  # s for each fuzzer
 
@@ -56,17 +56,18 @@ def fault_cases():
 
 
 def stages():
+    """Those that take longest come early, so that no processor is idle at the end."""
     python = "/usr/bin/python3"
     yield "lint", [("lint", ["tests/lint/run"])]
     yield "unit", [("unit-asan", ["make", "-s", "VARIANT=asan", "unit"]), ("unit-release", ["make", "-s", "unit"])]
-    yield "fuzz", [("fuzz", ["tests/fuzz/run", str(FUZZ)])]
     yield "api", [("api-asan", ["env", "TRAYD_BIN=build/asan/trayd", python, "-m", "pytest", "-q", "tests/api"])]
+    yield "fuzz", [("fuzz", ["tests/fuzz/run", str(FUZZ)])]
+    bench = [(f"bench-eject-{kernel}", ["tests/bench/bench_eject.py", "--short", "--jobs", "1", "--kernel", kernel]) for kernel in KERNELS]
+    yield "bench", bench + [("bench-judge", [python, "-m", "pytest", "-q", "tests/bench"]),
+                            ("bench-upload", ["tests/bench/upload.py", "--short"])]
     yield "web", [("web", [python, "-m", "pytest", "-q", "tests/web"]), ("web-words", ["node", "--test", "tests/web/"])]
     yield "vm", [(f"vm-{kernel}-{os.path.basename(path)[:-3]}", ["tests/vm/run", "--kernel", kernel, path])
                  for path in guest_scripts() for kernel in KERNELS]
-    yield "bench", [("bench-judge", [python, "-m", "pytest", "-q", "tests/bench"]),
-                    ("bench-eject", ["tests/bench/bench_eject.py", "--short"]),
-                    ("bench-upload", ["tests/bench/upload.py", "--short"])]
     faults = [("faults-simulation", ["env", "TRAYD_FAULTS_WHOLE=1", python, "-m", "pytest", "-q", "tests/api/test_faults.py",
                                      "tests/api/test_detach_faults.py"])]
     faults += [(f"faults-{kernel}-{case}", ["tests/vm/run", "--kernel", kernel, "--bin", "build/faults",
@@ -123,18 +124,15 @@ def report(outcome):
 def phases(wanted):
     """(how many side by side, commands), one after the other. `wanted`: names of stages or commands; none: all that do
     not take hours."""
-    side_by_side, alone_before, alone_after = [], [], []
+    alone, side_by_side = [], []
     for stage, commands in stages():
         if stage not in wanted:
             if wanted:
                 commands = [c for c in commands if c[0] in wanted]
             elif stage in ON_DEMAND:
                 continue
-        if stage not in ALONE:
-            side_by_side += commands
-        else:
-            (alone_after if side_by_side else alone_before).extend(commands)
-    return (1, alone_before), (WORKERS, side_by_side), (1, alone_after)
+        (alone if stage in ALONE else side_by_side).extend(commands)
+    return (1, alone), (WORKERS, side_by_side)
 
 
 def main():

@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 """Measures on real kernels how media are ejected, by trayd and without it, and writes docs/ejecting.md.
 
-    tests/bench/bench_eject.py [--short] [--repetitions N] [--naive N] [--swaps N] [--jobs N] [--only WORD]
-                               [--results FILE] [--page FILE]
+    tests/bench/bench_eject.py [--short] [--repetitions N] [--naive N] [--swaps N] [--jobs N] [--kernel SERIES]
+                               [--only WORD] [--results FILE] [--page FILE]
 
 The long form (`make bench-eject`) does everything 100 times, and what is not trayd's way 10 times; it judges counts, bytes
-and times, and writes the page. --short is a stage of `make test`: 5 and 2 times; it judges counts and bytes alone. The
-guests' lines are kept in build/bench/results.jsonl; --results FILE makes the page of such a file, and runs nothing.
+and times, and writes the page. --short is in `make test`, for each kernel beside other tests: 5 and 2 times; it judges
+counts and bytes alone. The guests' lines are kept in build/bench/results.jsonl, or results-SERIES.jsonl; --results FILE
+makes the page of such a file, and runs nothing.
 
 The last line is "N passed, N failed, N skipped". Exits with 1 where a bound is broken, 77 where no guest can run here.
 """
@@ -87,7 +88,7 @@ def plan(o):
         if not o.short:
             for n in shares(o.naive, 5):
                 guests.append(Guest("gap-full", kernel, "gap", [n, "full"], n, 200, True))
-    return [g for g in guests if o.only in g.name]
+    return [g for g in guests if o.only in g.name and o.kernel in (None, g.kernel)]
 
 
 def run_guest(guest):
@@ -112,7 +113,7 @@ def measure(o):
     """(records, how many guests worked, how many failed, how many were skipped)"""
     os.makedirs(OUT, exist_ok=True)
     began, records, worked, failed, skipped = time.monotonic(), [], 0, 0, 0
-    with open(os.path.join(OUT, "results.jsonl"), "w", encoding="utf-8") as kept:
+    with open(os.path.join(OUT, f"results-{o.kernel}.jsonl" if o.kernel else "results.jsonl"), "w", encoding="utf-8") as kept:
         for guest, status, lines, output in run_all(plan(o), o.jobs):
             records += lines
             for line in lines:
@@ -138,6 +139,7 @@ def options():
     p.add_argument("--swaps", type=int, help="of a medium that the host writes to; as many again with a file system mounted")
     p.add_argument("--naive", type=int, help="without trayd")
     p.add_argument("--jobs", type=int, default=2, help=f"guests side by side; {WAITING} times as many of those that mostly wait")
+    p.add_argument("--kernel", choices=KERNELS, help="only its guests; no page is written")
     p.add_argument("--only", default="", help="only guests whose name has this word; no page is written")
     p.add_argument("--results", help="judge this file, run nothing")
     p.add_argument("--page", default=os.path.join(ROOT, "docs", "ejecting.md"), help="where the page goes")
@@ -164,7 +166,7 @@ def main():
         print(f"{'ok' if good else 'NOT OK'} - {name}: {detail}")
     passed = worked + sum(good for _, good, _ in verdicts)
     failed += sum(not good for _, good, _ in verdicts)
-    if not o.short and not o.only:
+    if not o.short and not o.only and not o.kernel:
         with open(o.page, "w", encoding="utf-8") as f:
             f.write(page(records))
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
