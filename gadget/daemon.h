@@ -9,6 +9,7 @@
 
 #include "gadget/engine.h"
 #include "gadget/evidence.h"
+#include "gadget/host_dropped.h"
 #include "gadget/host_resets.h"
 #include "gadget/images.h"
 #include "gadget/kept.h"
@@ -92,6 +93,7 @@ struct daemon {
     struct reattach reattach;
     struct engine_link link;
     struct host_resets resets;
+    struct host_dropped dropped;
     struct kept kept;
     struct scheduling *scheduling;
     struct restore *restore;

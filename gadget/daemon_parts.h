@@ -16,6 +16,7 @@ void daemon_on_wake(struct loop_timer *t, msec now);
 /* ---- daemon_storage.c ---- */
 
 void daemon_note_stall(struct unit *u, msec now);      /* of the sample just taken */
+void daemon_note_dropped(struct daemon *d, msec now);  /* whether the host has given the device up meanwhile */
 void daemon_note_gone(struct unit *u);                 /* whether the device under the medium is there still */
 bool daemon_may_cut(const struct unit *u);
 void daemon_cut(struct unit *u, msec now);             /* as the machine has decided */

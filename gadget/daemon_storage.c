@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "gadget/build.h"
 #include "gadget/socket.h"
+#include "gadget/state_file.h"
 #include "gadget/view.h"
 
 #define STALL_OLD 60000        /* ms; a host has long done what it does about it: looking every few seconds is enough */
@@ -47,6 +48,24 @@ void daemon_note_stall(struct unit *u, msec now)
     if (!begins) return;
     log_warning("%s: a command of the host's waits for %s and gets no further", u->config->name,
                 waiting_for_names[u->stall.waiting_for]);
+}
+
+void daemon_note_dropped(struct daemon *d, msec now)
+{
+    msec hangs_since = MSEC_NEVER, moved_at = 0;
+    if (!d->link_seen) return;
+    for (size_t i = 0; i < d->units_len; i++) {
+        const struct unit *u = &d->units[i];
+        moved_at = MAX(moved_at, MAX(u->evidence.last_read_at, u->evidence.last_write_at));
+        if (u->stall.since && u->stall.waiting_for == WAITING_STORAGE) hangs_since = MIN(hangs_since, u->stall.since);
+    }
+    if (!host_dropped_look(&d->dropped, &d->link, hangs_since == MSEC_NEVER ? 0 : hangs_since, moved_at, now)) return;
+    if (d->dropped.dropped)
+        log_warning("the host has most likely dropped the device: storage hung while it configured it; reattach it when the "
+                    "storage is back");
+    state_file_save(d);
+    daemon_tell_system(d);
+    for (size_t i = 0; i < d->units_len; i++) daemon_tell_drive(&d->units[i]);
 }
 
 msec daemon_storage_look_at(const struct unit *u, msec now)

@@ -59,6 +59,7 @@ static void sample(struct unit *u, msec now)
     u->daemon->engine->class->sample(u->daemon->engine, u->index, &u->sample);
     bool moved = evidence_sample(&u->evidence, &u->sample, now);
     daemon_note_stall(u, now);
+    daemon_note_dropped(u->daemon, now);
     daemon_note_gone(u);
     if (moved || u->sample.known != before.known || u->sample.waiting_for != before.waiting_for) u->untold = true;
 }

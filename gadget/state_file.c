@@ -120,6 +120,7 @@ void state_file_save(struct daemon *d)
     json_put_int(state, "attachment", d->attachment);
     json_put_int(state, "unbound_since", d->unbound_since);
     json_put_int(state, "bind_ordered", d->bind_ordered);
+    json_put_flag(state, "host_dropped", d->dropped.dropped);
     json_put(state, "outcomes", outcomes_json(d));
     for (size_t i = 0; i < d->units_len; i++) json_put(drives, d->units[i].config->name, drive_json(d, &d->units[i]));
     json_put(state, "drives", drives);
@@ -265,6 +266,7 @@ bool state_file_load(struct daemon *d)
     d->attachment = away ? (enum attachment)attachment : ATTACHMENT_WANTED;
     d->unbound_since = json_int(state, "unbound_since", 0);
     d->bind_ordered = json_int(state, "bind_ordered", 0);
+    d->dropped.dropped = json_flag(state, "host_dropped");
     load_outcomes(d, json_object_get(state, "outcomes"));
     stores_load(d, json_object_get(state, "stores"));
     for (size_t i = 0; i < d->units_len; i++) {

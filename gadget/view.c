@@ -187,6 +187,7 @@ static json_t *view_host(const struct daemon *d, const struct unit *u, msec now)
     json_put_text(o, "link", d->link.bound ? d->link.state : "detached");
     json_put_text(o, "speed", d->link.bound && d->link.configured ? d->link.speed : NULL);
     json_put(o, "polling", polling < 0 ? NULL : json_boolean(polling));
+    json_put_flag(o, "dropped", d->dropped.dropped);
     return o;
 }
 
@@ -301,6 +302,7 @@ json_t *view_system(const struct daemon *d)
     json_put_text(o, "state", d->link.state[0] ? d->link.state : NULL);
     json_put_text(o, "speed", d->link.speed[0] ? d->link.speed : NULL);
     json_put_text(o, "state_trouble", d->kept.trouble[0] ? d->kept.trouble : d->kept.aside[0] ? d->kept.aside : NULL);
+    json_put_flag(o, "host_dropped", d->dropped.dropped);
     json_put_flag(o, "reattaching", reattach_under_way(d));
     json_put_text(o, "incarnation", d->incarnation);
     json_put_text(o, "boot_id", d->boot_id);

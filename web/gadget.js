@@ -20,6 +20,10 @@ const ORDERS = {
     },
 };
 
+function label(order, what = '') {
+    return order[0].toUpperCase() + order.slice(1) + what + (ORDERS[order] ? '…' : '');
+}
+
 export function createGadget(page) {
     let system = null;
     let link = 'connecting';
@@ -47,13 +51,13 @@ export function createGadget(page) {
         const text = el('span');
         return {
             node: el('div', { class: 'banner', 'data-tone': banner.tone, 'data-key': banner.key }, text,
-                banner.order && el('button', { type: 'button', onclick: () => send(banner.order) }, 'Attach it')),
+                banner.order && el('button', { type: 'button', onclick: () => send(banner.order) }, label(banner.order, ' it'))),
             update: newer => setText(text, newer.text),
         };
     });
     const buttons = Object.fromEntries(['attach', 'reattach', 'detach'].map(order => [order, el('button', {
         type: 'button', class: 'quiet', onclick: () => send(order),
-    }, order[0].toUpperCase() + order.slice(1) + (ORDERS[order] ? '…' : ''))]));
+    }, label(order))]));
     tools.append(...Object.values(buttons));
 
     function render() {

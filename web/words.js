@@ -70,6 +70,7 @@ export function host(h) {
     if (h.link === 'not attached') return 'No host is connected';
     if (h.link === 'suspended') return 'The host is asleep, or has suspended the device';
     if (h.link !== 'configured') return `A host is connecting (${h.link})`;
+    if (h.dropped) return 'The host has most likely given up the USB device';
     const connected = h.speed ? `Host connected at ${speedName(h.speed)}` : 'Host connected';
     if (h.polling === true) return `${connected}; it looks at the drive regularly`;
     if (h.polling === false) return `${connected}; it does not look at the drive by itself, and may miss a new medium`;
@@ -359,6 +360,9 @@ export function banners(link, system) {
         const why = g.udc ? 'It is detached.' : 'No USB device controller is there yet; it is attached as soon as one appears.';
         list.push({ key: 'unbound', tone: 'warn', text: `No host can see the drives. ${why}`, order: g.udc ? 'attach' : null });
     }
+    if (g.host_dropped)
+        list.push({ key: 'dropped', tone: 'warn', order: 'reattach', text: 'The host has most likely given up the USB device, with all its '
+            + 'functions: storage hung while the host was connecting. It comes back by a reattach, once the storage answers.' });
     return list;
 }
 
@@ -368,7 +372,7 @@ export function systemFacts(system) {
     const facts = [];
     if (g?.bound) {
         facts.push(`Attached to ${g.udc ?? 'a controller'}`);
-        facts.push(g.state === 'configured' ? `host connected${g.speed ? `, ${speedName(g.speed)}` : ''}` : `host: ${g.state ?? 'unknown'}`);
+        facts.push(g.host_dropped ? 'given up by the host' : g.state === 'configured' ? `host connected${g.speed ? `, ${speedName(g.speed)}` : ''}` : `host: ${g.state ?? 'unknown'}`);
     } else {
         facts.push(g ? 'Detached' : 'trayd-gadget unreachable');
     }

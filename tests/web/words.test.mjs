@@ -87,6 +87,7 @@ test('the host', () => {
     assert.equal(words.host({ link: 'not attached', speed: null, polling: null }), 'No host is connected');
     assert.match(words.host({ link: 'detached', speed: null, polling: null }), /no host can see/);
     assert.match(words.host({ link: 'addressed', speed: null, polling: null }), /connecting \(addressed\)/);
+    assert.match(words.host({ ...DRIVE.host, dropped: true }), /given up the USB device/);
 });
 
 test('warnings', () => {
@@ -212,6 +213,9 @@ test('banners', () => {
     assert.deepEqual(keys('lost', system), ['lost']);
     assert.deepEqual(keys('open', { ...system, gadget: null }), ['gadget']);
     assert.deepEqual(words.banners('open', { ...system, gadget: { ...gadget, bound: false } })[0].order, 'attach');
+    const dropped = { ...system, gadget: { ...gadget, host_dropped: true } };
+    assert.deepEqual(words.banners('open', dropped).map(banner => [banner.key, banner.order]), [['dropped', 'reattach']]);
+    assert.match(words.systemFacts(dropped).join(' · '), /given up by the host/);
     assert.match(words.systemFacts(system).join(' · '), /Attached to x\.udc · host connected, high speed · trayd 1 · Linux 6\.1/);
 });
 

@@ -98,12 +98,15 @@ check "the host has dropped the device" wait_for 90 dropped
 wait_for 30 grep -q error= /tmp/reader
 check "with what it had not got" grep -E 'error=(ENODEV|EIO)' /tmp/reader
 
+check "which is told" wait_for 30 drive_is usb0 '.host.dropped'
 pause r
 check "the storage is back: the drive recovers by itself" wait_for 30 drive_is usb0 '.stuck == null and .state == "empty"'
+check "the host does not" drive_is usb0 '.host.dropped and .host.link == "configured"'
 check "a writable medium went by force: the host is stale, also two daemons later" drive_is usb0 '.stale_host == true'
 wait $reader
 insert usb0 disk.img '"reattach": true'
 answered "it takes an image again" 200 "done"
 host dev usb0 --wait 20 >/dev/null
+check "the host is there again" drive_is usb0 '.host.dropped == false'
 same "that the host reads" "$(sha256sum <$images/disk.img)" "$(sha256sum <"$(host dev usb0)")"
 check "both services answer" curl -sf -o /dev/null "$TRAYD_URL/readyz"

@@ -1,0 +1,87 @@
+/* When a host is taken to have dropped the device, as sequences of what is seen of the link, the threads and the bytes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "gadget/host_dropped.h"
+
+/* A step of half a second: U unbound, D default, C configured, S suspended. In between: ! a thread begins to hang, . it goes
+ * on, b the host moves a byte; a figure is so many more seconds of the same. */
+static const struct {
+    const char *name, *steps;
+    bool dropped;
+} cases[] = {
+    {"nothing happens", "UDC9", false},
+    {"storage hangs, and the host has patience", "UDC!C9", false},
+    {"a reset that nothing hinders", "UDCDC9", false},
+    {"a reset while storage hangs: not yet", "UDC!CDC4", false},
+    {"then", "UDC!CDC5", true},
+    {"the storage is back in time", "UDC!CDC4.C9", false},
+    {"a hang that began after it was configured", "UDCDC!C9", false},
+    {"the host tries again: it stays so", "UDC!CDC5DC", true},
+    {"and in vain", "UDC!CDC5DC5", true},
+    {"with success", "UDC!CDC5.C1DC1", false},
+    {"the storage is back", "UDC!CDC5.C9", true},
+    {"what had hung ends", "UDC!CDC5.bC1bC9", true},
+    {"a host that goes on later had not dropped it", "UDC!CDC5.C9bC", false},
+    {"bytes while it hangs are another function's", "UDC!CDC5bC9", true},
+    {"reattached", "UDC!CDC5.U", false},
+    {"reattached, and seen by the host", "UDC!CDC5.UCDC9", false},
+    {"asleep and awake while storage hangs", "UDC!CSC9", false},
+    {"adopted as it was, while storage hangs", "!C9", false},
+    {"adopted unconfigured", "!DC6", true},
+};
+
+static bool plays_dropped(const char *steps)
+{
+    struct host_dropped h = {0};
+    struct engine_link l = {0};
+    msec now = 100000, hangs_since = 0, moved_at = 0;
+    bool dropped = false;
+    for (const char *p = steps; *p; p++) {
+        if (*p == '!') hangs_since = now;
+        if (*p == '.') hangs_since = 0;
+        if (*p == 'b') moved_at = now;
+        if (strchr("!.b", *p)) continue;
+        bool figure = *p >= '1' && *p <= '9';
+        if (!figure) {
+            l.bound = *p != 'U';
+            l.configured = *p == 'C';
+            snprintf(l.state, sizeof l.state, "%s", *p == 'S' ? "suspended" : *p == 'D' ? "default" : "configured");
+        }
+        for (int halves = figure ? 2 * (*p - '0') : 1; halves > 0; halves--) {
+            now += 500;
+            if (host_dropped_look(&h, &l, hangs_since, moved_at, now)) dropped = !dropped;
+            assert_int_equal(h.dropped, dropped); /* each change is told */
+        }
+    }
+    return dropped;
+}
+
+static void sequences(void **state attr_unused)
+{
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        if (plays_dropped(cases[i].steps) != cases[i].dropped) fail_msg("%s: %s", cases[i].name, cases[i].steps);
+}
+
+/* What an earlier process knew stays so until the link says otherwise. */
+static void is_remembered(void **state attr_unused)
+{
+    struct engine_link l = {.bound = true, .configured = true, .state = "configured"};
+    struct host_dropped h = {.dropped = true};
+    assert_false(host_dropped_look(&h, &l, 0, 0, 1000));
+    assert_true(h.dropped);
+    l.bound = false;
+    assert_true(host_dropped_look(&h, &l, 0, 0, 2000));
+    assert_false(h.dropped);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(sequences), cmocka_unit_test(is_remembered)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
