@@ -361,8 +361,8 @@ export function banners(link, system) {
         list.push({ key: 'unbound', tone: 'warn', text: `No host can see the drives. ${why}`, order: g.udc ? 'attach' : null });
     }
     if (g.host_dropped)
-        list.push({ key: 'dropped', tone: 'warn', order: 'reattach', text: 'The host has most likely given up the USB device, with all its '
-            + 'functions: storage hung while the host was connecting. It comes back by a reattach, once the storage answers.' });
+        list.push({ key: 'dropped', tone: 'warn', order: 'reattach', text: 'The host has most likely given up the USB device, keyboard and '
+            + 'mouse too: storage hung while the host was connecting. Once the storage answers, a reattach brings it back.' });
     return list;
 }
 
