@@ -120,15 +120,20 @@ static enum engine_break send_signal(struct kernel_engine *k, size_t drive, cons
     return sent == 0 ? BREAK_BY_SIGNAL : BREAK_NOT;
 }
 
-enum engine_break kernel_interrupt(struct kernel_engine *k, size_t drive, bool breaks, struct err *err)
+/* The attribute ends the command under way with a status. With none under way the host would get one that it did not ask
+ * for, and a lock would stay; there the signal does what is meant, and no harm. */
+static bool breaks_by_attribute(const struct kernel_engine *k, size_t drive)
 {
     struct probe_counters now;
+    if (!k->drives[drive].has_break_io) return false;
+    return !probe_sample(k->probe, build_function_index(k->base.config, drive), &now) || now.waiting_for == WAITING_HOST;
+}
+
+enum engine_break kernel_interrupt(struct kernel_engine *k, size_t drive, bool breaks, struct err *err)
+{
     worker_each_queued(kernel_function_of(k, drive)->worker, withdraw_question);
     if (!breaks) return send_signal(k, drive, &k->drives[drive].looked, err);
-    /* The attribute ends the command under way with a status. With none under way the host would get one that it did
-     * not ask for, and a lock would stay; there the signal does what is meant, and no harm. */
-    bool no_command = probe_sample(k->probe, build_function_index(k->base.config, drive), &now) && now.waiting_for != WAITING_HOST;
-    if (!k->drives[drive].has_break_io || no_command) return send_signal(k, drive, NULL, err);
+    if (!breaks_by_attribute(k, drive)) return send_signal(k, drive, NULL, err);
     if (!k->breaker)
         k->breaker = kernel_make_worker(k, "worker that breaks I/O", NULL, kernel_shortest_patience(k->base.config), NULL, err);
     struct task *t = k->breaker ? task_new(k, WORK_BREAK, drive, kernel_ignore_answer) : NULL;
