@@ -2,8 +2,9 @@
 # no enumeration that nobody ordered, one outcome that is true and stays, nothing forgotten that protects the next image,
 # and everything works again.
 #
-#   faults.sh             at the points that matter most, once each
-#   faults.sh all [CASE]  at every passage; with the worker alone; and with a second death during the recovery
+#   faults.sh              at the points that matter most, once each
+#   faults.sh each [CASE]  at every passage, and with the worker alone
+#   faults.sh all [CASE]   and with a second death during each recovery
 # run: --no-trayd --bin build/faults --timeout 1500
 # shellcheck shell=sh
 # shellcheck source-path=SCRIPTDIR source=../guest/trayd-api.sh
@@ -309,7 +310,7 @@ sweep() { # CASE
         while [ $n -lt "$count" ]; do
             n=$((n + 1))
             try "$1" "* $n daemon"
-            try "$1" "* $n daemon
+            [ "$extent" = each ] || try "$1" "* $n daemon
 * $((n * 7 % 12 + 1)) daemon"
         done
         for point in worker.begin lun.write lun.written udc.write udc.written worker.end; do
