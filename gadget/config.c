@@ -24,7 +24,7 @@ static const struct config_key gadget_keys[] = {
     GADGET(product_id, CONFIG_NUMBER, .min = 0, .max = 0xffff, .help = "USB product id"),
     GADGET(device_release, CONFIG_NUMBER, .min = 0, .max = 0x9999,
            .line_offset = offsetof(struct config_draft, lines.device_release),
-           .help = "bcdDevice: the device's release number, in decimal digits"),
+           .help = "bcdDevice: the device's release number, in decimal digits; the last one counts how often it was attached"),
     GADGET_TEXT(manufacturer, .help = "manufacturer that the host shows"),
     GADGET_TEXT(product, .help = "product that the host shows"),
     GADGET_TEXT(serial, .help = "serial number; empty: made from the machine's id"),

@@ -60,7 +60,7 @@ struct drive_policy {           /* from the configuration; constant while the dr
 #define DRIVE_GAP 150           /* ms without any I/O that count as a moment in which a signal does no harm */
 #define DRIVE_GAP_LOOK 20       /* ms between two looks for it */
 #define DRIVE_GAP_BUDGET 1500   /* ms of looking, where what comes after it is a break, with its quarantine of minutes */
-#define DRIVE_GAP_SHORT 200     /* where a reattach comes after it: with that, its hold of 1 s and the 1.3 s that a host takes
+#define DRIVE_GAP_SHORT 200     /* where a reattach comes after it: with that, its hold of 0.8 s and the 1.3 s that a host takes
                                    to use what it sees (Linux: delay_use of usb-storage), the host reads again within 3 s */
 #define DRIVE_BREAK_LOOK 100    /* ms between two looks at a forced eject that does not come back */
 

@@ -83,6 +83,11 @@ static void mark(struct maker *m) /* the step just added */
     if (!m->failed) m->plan.steps[m->plan.count - 1].mark = true;
 }
 
+static void counting(struct maker *m) /* the step just added */
+{
+    if (!m->failed) m->plan.steps[m->plan.count - 1].counts = true;
+}
+
 static void link_function(struct maker *m, const char *name)
 {
     struct plan_step s = {.kind = PLAN_LINK};
@@ -98,6 +103,7 @@ static void device(struct maker *m)
     value(m, "", "idVendor", "0x%04" PRIx64, (uint64_t)c->vendor_id);
     value(m, "", "idProduct", "0x%04" PRIx64, (uint64_t)c->product_id);
     value(m, "", "bcdDevice", "0x%04" PRIx64, (uint64_t)c->device_release);
+    counting(m);
     directory(m, STRINGS);
     value(m, STRINGS, "serialnumber", "%s", c->serial);
     mark(m);

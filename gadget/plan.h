@@ -42,6 +42,7 @@ struct plan_step {
     bool optional;              /* not every kernel has it: left out where it is missing */
     bool fleeting;              /* written, but not compared: changes while the gadget is in use */
     bool mark;                  /* by this value our own are known */
+    bool counts;                /* the last digit, which is not compared, counts how often the gadget was bound */
     char path[PLAN_PATH_MAX];   /* below the gadget's directory; "" is that directory */
     char value[PLAN_VALUE_MAX]; /* may hold any byte; a NUL follows where it fits */
     size_t value_len;

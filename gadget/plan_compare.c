@@ -39,7 +39,7 @@ bool plan_same_value(const struct plan_step *step, const char *bytes, size_t len
     len = without_end(bytes, len);
     size_t want_len = without_end(want, step->value_len);
     if (len == want_len && memcmp(bytes, want, len) == 0) return true;
-    if (as_number(bytes, len, &a) && as_number(want, want_len, &b)) return a == b;
+    if (as_number(bytes, len, &a) && as_number(want, want_len, &b)) return step->counts ? a >> 4 == b >> 4 : a == b;
     return len == want_len && is_network_address(want, len) && strncasecmp(bytes, want, len) == 0;
 }
 

@@ -331,6 +331,9 @@ static const struct {
 } cases[] = {
     {"as planned, bound", {.bound = true}, FOUND_AS_PLANNED, false, NULL},
     {"as planned, not bound", {0}, FOUND_AS_PLANNED, false, NULL},
+    {"bound seven times", {.set = "bcdDevice", .to = "0x0107\n", .bound = true}, FOUND_AS_PLANNED, false, NULL},
+    {"another release", {.set = "bcdDevice", .to = "0x0110\n", .bound = true}, FOUND_DIFFERENT, false,
+     "bcdDevice is \"0x0110\", not \"0x0100\"\n"},
     {"with a medium, not bound", {.loaded = true}, FOUND_AS_PLANNED, false, NULL},
     {"a disk that is read-only for its medium",
      {.set = "functions/mass_storage.usb0/lun.0/ro", .to = "1\n", .bound = true}, FOUND_AS_PLANNED, false, NULL},
