@@ -67,11 +67,12 @@ static int repair(struct builder *b, struct err *e)
 
 /*
  * Somebody has unbound what was found here, perhaps a moment ago. A host that has not noticed takes the bind for a mere
- * reset, and goes on with what it was doing, on whatever it finds: it is given the time of a reattach.
+ * reset, and goes on with what it was doing, on whatever it finds: it is given time.
  */
 static void let_the_host_notice(const struct gadget_config *c)
 {
-    struct timespec hold = {.tv_sec = c->reattach_hold / 1000, .tv_nsec = c->reattach_hold % 1000 * 1000000};
+    msec ms = MAX(c->reattach_hold, GADGET_HOLD_MIN);
+    struct timespec hold = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
     while (nanosleep(&hold, &hold) < 0 && errno == EINTR) {}
 }
 

@@ -142,10 +142,14 @@ struct engine {
     struct loop *loop;
 };
 
+/* ms; so long at least a gadget stays unbound that may have been built anew, and counts its bindings from the beginning
+ * (build_udc.c): longer than a host that is resetting the port waits for what has gone (0.86 s). */
+#define GADGET_HOLD_MIN 1500
+
 /*
  * GADGET_START looks at what is there: nothing or half built -> builds and binds; as planned -> adopts, with no write
  * and no re-enumeration; different -> adopts what it can and lists the differences; foreign -> refuses. What was there and
- * not bound is bound after reattach_hold, since a host may not have noticed yet that it was unbound. Where no UDC
+ * not bound is bound after GADGET_HOLD_MIN, since a host may not have noticed yet that it was unbound. Where no UDC
  * has appeared yet it builds, answers ok with bound = false, and binds by itself when one appears (sink->link tells).
  * GADGET_START_UNBOUND does the same but for binding: what is unbound stays so until GADGET_BIND.
  */

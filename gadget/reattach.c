@@ -173,13 +173,19 @@ int reattach_begin(struct daemon *d, enum reattach_order order, size_t for_drive
     return 0;
 }
 
+static msec hold_time(const struct daemon *d, bool built_anew)
+{
+    return built_anew ? MAX(d->config->reattach_hold, GADGET_HOLD_MIN) : d->config->reattach_hold;
+}
+
 static void hold(struct daemon *d)
 {
     struct reattach *r = &d->reattach;
+    msec for_ms = hold_time(d, r->order == REATTACH_REBUILD);
     struct engine_order eject = {.what = DO_ASK, .ticket = TICKET_REATTACH};
     r->ejecting = r->eject != NO_DRIVE;
-    r->bind_at = clock_boot_ms() + d->config->reattach_hold;
-    enter(d, REATTACH_HOLDING, d->config->reattach_hold + (r->ejecting ? EJECT_MAX : 0));
+    r->bind_at = clock_boot_ms() + for_ms;
+    enter(d, REATTACH_HOLDING, for_ms + (r->ejecting ? EJECT_MAX : 0));
     if (!r->ejecting) return;
     FAULT_POINT("pause.give");
     d->engine->class->order(d->engine, r->eject, &eject);
@@ -190,8 +196,9 @@ void reattach_resume(struct daemon *d)
 {
     struct reattach *r = &d->reattach;
     msec now = clock_boot_ms();
+    bool built_anew = d->found == FOUND_NOTHING || d->found == FOUND_HALF_BUILT;
     *r = (struct reattach){.timer = r->timer, .no_host = r->no_host, .order = REATTACH_FULL, .eject = NO_DRIVE};
-    r->bind_at = MAX(now, (d->unbound_since ? d->unbound_since : now) + d->config->reattach_hold);
+    r->bind_at = MAX(now, (d->unbound_since ? d->unbound_since : now) + hold_time(d, built_anew));
     enter(d, REATTACH_HOLDING, r->bind_at - now);
 }
 

@@ -19,7 +19,7 @@ enum fault { FAULT_NONE, FAULT_SIBLINGS_UNTOLD, FAULT_BREAK_IS_A_SIGNAL, FAULT_N
 static enum fault fault;
 
 static struct world *current; /* for what reattach.c calls */
-static struct daemon fake;    /* what it looks at */
+static struct daemon fake = {.found = FOUND_AS_PLANNED}; /* what it looks at */
 static struct gadget_config fake_config = {.reattach_hold = HOLD_MS};
 
 static inline void feed(struct world *w, size_t i, struct drive_event ev);
