@@ -93,11 +93,14 @@ check "killed again: still" wait_for 20 drive_is usb0 '.state == "stuck"'
 
 # What the host makes of it is another matter: after 30 s without an answer it resets the whole device, which cannot end
 # either; 5 s later it drops the device, and with it all that it wanted of any drive. Quarantines count on that (profile.h).
+# Another 5 s later it has tried to configure it once more.
+gave_up() { dmesg | grep -q "can't set config"; }
 dropped() { ! { host dev usb0 || host dev cd0; } >/dev/null 2>&1; }
 check "the host has dropped the device" wait_for 90 dropped
 wait_for 30 grep -q error= /tmp/reader
 check "with what it had not got" grep -E 'error=(ENODEV|EIO)' /tmp/reader
 
+check "and has tried once more" wait_for 30 gave_up
 check "which is told" wait_for 30 drive_is usb0 '.host.dropped'
 pause r
 check "the storage is back: the drive recovers by itself" wait_for 30 drive_is usb0 '.stuck == null and .state == "empty"'
