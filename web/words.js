@@ -366,13 +366,19 @@ export function banners(link, system) {
     return list;
 }
 
+function hostFact(g) {
+    if (g.host_dropped) return 'given up by the host';
+    if (g.state !== 'configured') return `host: ${g.state ?? 'unknown'}`;
+    return g.speed ? `host connected, ${speedName(g.speed)}` : 'host connected';
+}
+
 export function systemFacts(system) {
     const g = system?.gadget;
     if (!system) return [];
     const facts = [];
     if (g?.bound) {
         facts.push(`Attached to ${g.udc ?? 'a controller'}`);
-        facts.push(g.host_dropped ? 'given up by the host' : g.state === 'configured' ? `host connected${g.speed ? `, ${speedName(g.speed)}` : ''}` : `host: ${g.state ?? 'unknown'}`);
+        facts.push(hostFact(g));
     } else {
         facts.push(g ? 'Detached' : 'trayd-gadget unreachable');
     }

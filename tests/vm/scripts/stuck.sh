@@ -99,7 +99,6 @@ dropped() { ! { host dev usb0 || host dev cd0; } >/dev/null 2>&1; }
 check "the host has dropped the device" wait_for 90 dropped
 wait_for 30 grep -q error= /tmp/reader
 check "with what it had not got" grep -E 'error=(ENODEV|EIO)' /tmp/reader
-
 check "and has tried once more" wait_for 30 gave_up
 check "which is told" wait_for 30 drive_is usb0 '.host.dropped'
 pause r
