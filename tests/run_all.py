@@ -4,9 +4,9 @@
     tests/run_all.py [--list] [STAGE...]
 
 Commands that take one processor at most, and often wait, run side by side (WORKERS); the others alone. Each command's
-output goes to build/test-logs/NAME.log; the end of a failed one is shown. A command that exits with 77 is a skip, and its
-last line is the reason. "s" is how long it took, "cpu" what it computed. The last line of all is
-"N passed, N failed, N skipped".
+output goes to build/test-logs/NAME.log; the end of a failed one is shown, and what failed in it once more after all
+others, for who sees only the end. A command that exits with 77 is a skip, and its last line is the reason. "s" is how long
+it took, "cpu" what it computed. The last line of all is "N passed, N failed, N skipped".
 """
 import concurrent.futures
 import os
@@ -23,10 +23,13 @@ FAULTS = "tests/vm/scripts/faults.sh"
 WHOLE_SWEEP = 7200  # s; a bound on hanging
 ON_DEMAND = ("faults",)  # stages that run only when they are named: they take hours
 TAIL = 40  # lines shown of a failed command
+SUMMARY, LINE = 8, 160  # lines of it, and characters of each, that are shown once more at the end
 ALONE = ("lint",)  # stages whose commands use all processors
 WORKERS = len(os.sched_getaffinity(0)) + 1  # side by side: guests wait more than they compute
 FUZZ = 60  # s for each fuzzer
 
+# How a runner begins the line that names what failed.
+FAILURE = re.compile(r"^(NOT OK|FAILED |ERROR |FAIL |\[  FAILED  \] [^0-9]|not ok |E  |== .* failed)")
 # How a runner tells its counts: (pattern, group of passed, failed, skipped); sums over all matches.
 COUNTS = (
     (re.compile(r"^\[  PASSED  \] (\d+) test", re.M), "passed"),
@@ -121,6 +124,15 @@ def report(outcome):
         print("\n".join("    | " + line for line in lines[-TAIL:]), flush=True)
 
 
+def summary(outcome):
+    """What failed: the lines that say so, each with the two after it; of output without any, its end."""
+    name, _, _, _, _, output = outcome
+    lines = output.strip().splitlines()
+    told = sorted({i for at, line in enumerate(lines) if FAILURE.match(line) for i in range(at, at + 3) if i < len(lines)})
+    shown = [lines[i] for i in told[:SUMMARY]] or lines[-SUMMARY:]
+    print("\n".join([f"failed:  {name}"] + ["    | " + line[:LINE] for line in shown]))
+
+
 def phases(wanted):
     """(how many side by side, commands), one after the other. `wanted`: names of stages or commands; none: all that do
     not take hours."""
@@ -141,14 +153,18 @@ def main():
             print("\n".join(f"{stage:6} {name}" for name, _ in commands))
         return 0
     os.makedirs(LOGS, exist_ok=True)
-    total = {"passed": 0, "failed": 0, "skipped": 0}
+    total, failed = {"passed": 0, "failed": 0, "skipped": 0}, []
     began = time.monotonic()
     for workers, commands in phases([a for a in sys.argv[1:] if not a.startswith("-")]):
         with concurrent.futures.ThreadPoolExecutor(max_workers=workers) as pool:
             for job in concurrent.futures.as_completed([pool.submit(run, *c) for c in commands]):
                 report(job.result())
+                if job.result()[1] == "failed":
+                    failed.append(job.result())
                 for what, n in job.result()[2].items():
                     total[what] += n
+    for outcome in failed:
+        summary(outcome)
     print(f"in {time.monotonic() - began:.0f} s; logs in build/test-logs/")
     print("{passed} passed, {failed} failed, {skipped} skipped".format(**total))
     return 1 if total["failed"] or not total["passed"] else 0
