@@ -8,8 +8,11 @@
 #include "base/fd.h"
 #include "gadget/build_tree.h"
 
-/* Listed in the order of a plan, with what the kernel makes by itself (lun.0, strings, functions, configs) left out: so
- * the list, taken from its end, is also what has to be removed. */
+/*
+ * Listed in the order of a plan, with what the kernel makes by itself (lun.0, strings, functions, configs) left out: so
+ * the list, taken from its end, is also what has to be removed. Links that are not in the plan come last, and the others
+ * in its order: what a killed process leaves of them is then the beginning of the plan, to which the rest can be added.
+ */
 
 struct tree_reader {
     const char *dir;
@@ -94,8 +97,10 @@ static int add_config_strings(struct tree_reader *r, const char *path, const cha
 static int add_link(struct tree_reader *r, const char *path, const char *name attr_unused)
 {
     char full[BUILD_TREE_PATH_MAX], target[BUILD_TREE_PATH_MAX];
+    if (plan_find(&r->found->tree, PLAN_LINK, path)) return 0;
     snprintf(full, sizeof full, "%s/%s", r->dir, path);
     ssize_t n = readlink(full, target, sizeof target - 1);
+    if (n < 0 && errno == ENOENT) return 0;
     if (n < 0) return err_set_errno(r->e, ERR_INTERNAL, errno, "Cannot read the link %s", full);
     target[n] = '\0';
     const char *function = strstr(target, "functions/"); /* ../../../../usb_gadget/NAME/functions/TYPE.INSTANCE */
@@ -105,6 +110,13 @@ static int add_link(struct tree_reader *r, const char *path, const char *name at
 static int add_config_links(struct tree_reader *r, const char *path, const char *name attr_unused)
 {
     return each_entry(r, path, is_link, add_link);
+}
+
+static int add_links(struct tree_reader *r, const struct plan *wanted)
+{
+    for (size_t i = 0; i < wanted->count; i++)
+        if (wanted->steps[i].kind == PLAN_LINK && add_link(r, wanted->steps[i].path, "") < 0) return -1;
+    return each_entry(r, "configs", is_directory, add_config_links);
 }
 
 static int add_values(struct tree_reader *r, const struct plan *wanted)
@@ -135,8 +147,7 @@ int build_tree_read(const char *dir, const struct plan *wanted, struct plan_foun
         each_entry(&r, "functions", is_directory, add_directory) < 0 ||
         each_entry(&r, "functions", is_directory, add_luns) < 0 ||
         each_entry(&r, "configs", is_directory, add_directory) < 0 ||
-        each_entry(&r, "configs", is_directory, add_config_strings) < 0 ||
-        each_entry(&r, "configs", is_directory, add_config_links) < 0)
+        each_entry(&r, "configs", is_directory, add_config_strings) < 0 || add_links(&r, wanted) < 0)
         return -1;
     return add_values(&r, wanted);
 }

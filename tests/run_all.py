@@ -29,7 +29,7 @@ WORKERS = len(os.sched_getaffinity(0)) + 1  # side by side: guests wait more tha
 FUZZ = 60  # s for each fuzzer
 
 # How a runner begins the line that names what failed.
-FAILURE = re.compile(r"^(NOT OK|FAILED |ERROR |FAIL |\[  FAILED  \] [^0-9]|not ok |E  |== .* failed)")
+FAILURE = re.compile(r"^(NOT OK|FAILED |ERROR[ :]|FAIL |\[  FAILED  \] [^0-9]|not ok |E  |== .* failed)")
 # How a runner tells its counts: (pattern, group of passed, failed, skipped); sums over all matches.
 COUNTS = (
     (re.compile(r"^\[  PASSED  \] (\d+) test", re.M), "passed"),

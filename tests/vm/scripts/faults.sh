@@ -132,7 +132,7 @@ the_case() {
     insert_reattach) drive=usb0 target=e.img robs=yes may=reattach points="gadget.give*2 lun.written*3" ;;
     reattach) drive=usb0 may=reattach points="udc.written udc.written!" ;;
     build) drive=usb0 points="build.step*9 udc.written build.step*14,build.step*5" ;;
-    removal) drive=usb0 points="build.removed*5" ;;
+    removal) drive=usb0 points="build.removed build.removed*5" ;;
     detach) drive=usb0 may=detach points="gadget.give udc.written" ;;
     esac
 }
