@@ -102,7 +102,7 @@ def check_response(method, path, response):
 
 
 class Client:
-    exercised = {}  # operationId -> set of statuses, over all tests of the session
+    exercised = {}  # operationId -> set of statuses: what the tour of all operations has seen
 
     def __init__(self, url):
         self.url = url

@@ -26,7 +26,6 @@ class Listener:
         assert self.response.headers["Cache-Control"] == "no-store"
         self.events = queue.Queue()
         self.last_id = last_id
-        Client.exercised.setdefault("stream_events", set()).add(200)
         self.thread = threading.Thread(target=self.read)
         self.thread.start()
 

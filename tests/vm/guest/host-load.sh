@@ -8,7 +8,6 @@
 #   load_runs DRIVE                it has not ended by itself
 #
 #   blocks FILE WORD               how many blocks of 512 bytes carry the word (such as OLD-, run=flushed, run=dirty)
-#   host_count enumerations|resets how often the host has done that since boot
 #
 # shellcheck shell=sh
 
@@ -59,4 +58,3 @@ load_end() {
 }
 
 blocks() { host count "$1" "$2" | sed 's/^blocks=\([0-9]*\).*/\1/'; }
-host_count() { host enumerations | tr ' ' '\n' | sed -n "s/^$1=//p"; }

@@ -28,12 +28,12 @@ check "trayd cannot write to the gadget" sh -c "! su trayd -s /bin/sh -c 'echo >
 wait_for_host
 insert cd0 cd.iso
 answered "an image goes in" 200 "done"
-before=$(host enumerations | tr ' ' '\n' | grep '^enumerations=')
+before=$(host_count enumerations)
 first=$(gadget)
 kill -9 "$first"
 check "a killed trayd-gadget is started again" wait_for 20 other_than "$first"
 check "the medium is still in" wait_for 20 drive_is cd0 '.medium.image == "cd.iso"'
-same "and the host saw nothing" "$before" "$(host enumerations | tr ' ' '\n' | grep '^enumerations=')"
+same "and the host saw nothing" "$before" "$(host_count enumerations)"
 
 kill $trayd
 check "trayd ends when it is told to" wait $trayd

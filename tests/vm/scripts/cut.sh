@@ -89,7 +89,6 @@ poll_end() { # NAME
     check "$1: in time" awk -v bound=$slowest_ms '$1 * 1000 > bound { print; bad = 1 } END { exit bad }' /tmp/polled
     check "$1: the other drive was read all the while" sh -c 'grep -q error=none /tmp/polled-cd && ! grep -q FAILED /tmp/polled-cd'
 }
-resets() { dmesg | grep -c 'reset .*speed USB device'; }
 # hang PAUSE: the host reads what is not in any cache, and the storage does not answer.
 hang() {
     sync
@@ -101,7 +100,7 @@ hang() {
         '.stall.waiting_for == "storage" and (.stall.what_happens | test("cut")) and .stall.host_patience_until > .stall.since'
 }
 insert cd0 cd.iso
-before=$(resets) enumerations=$(host enumerations)
+before=$(host_count resets) enumerations=$(host enumerations)
 
 # ---- nobody does anything: the watchdog -------------------------------------------------------------------------------
 
@@ -121,7 +120,7 @@ stall=$(sed -n 's/.*longest_stall_ms=\([0-9]*\).*/\1/p' /tmp/reader)
 check "before its own 30 s were over" test "$stall" -lt 30000
 check "it was told as an event" wait_for 10 grep -q '^event: storage_cut' /tmp/events
 kill $listener
-same "no reset" "$before" "$(resets)"
+same "no reset" "$before" "$(host_count resets)"
 same "no enumeration" "$enumerations" "$(host enumerations)"
 check "the drive works again" drive_is usb0 '.state == "loaded" and .stall == null and .stuck == null'
 eject usb0 mode=forced
@@ -147,7 +146,7 @@ holds "by a cut" '.storage_cut == true and .forced == true and ([.steps[].rung] 
 wait $reader
 check "the host was told" grep -q 'error=E' /tmp/reader
 check "the drive is empty, and well" drive_is usb0 '.state == "empty" and .stuck == null and .storage_cut == null'
-same "no reset" "$before" "$(resets)"
+same "no reset" "$before" "$(host_count resets)"
 insert usb0 disk.img '"readonly": true'
 answered "it takes the next image" 200 "done"
 wait_for 10 host size usb0 >/dev/null
@@ -171,7 +170,7 @@ wait_for 20 restarted
 check "the next process knows what to cut, and does" wait_for $((patience + 10)) drive_is usb0 '.medium == null and .stuck == null'
 wait $reader
 check "the host was told" grep -q 'error=E' /tmp/reader
-same "no reset" "$before" "$(resets)"
+same "no reset" "$before" "$(host_count resets)"
 eject usb0 mode=forced
 nbd_down
 
@@ -187,7 +186,7 @@ answered "a forced eject comes back" 200 "done"
 holds "by a cut" '.storage_cut == true'
 wait $reader
 check "the host was told" grep -q 'error=E' /tmp/reader
-same "no reset" "$before" "$(resets)"
+same "no reset" "$before" "$(host_count resets)"
 
 # ---- a file system in user space ----------------------------------------------------------------------------------------
 
@@ -201,7 +200,7 @@ answered "a forced eject comes back" 200 "done"
 holds "by a cut" '.storage_cut == true'
 wait $reader
 check "the host was told" grep -q 'error=E' /tmp/reader
-same "no reset" "$before" "$(resets)"
+same "no reset" "$before" "$(host_count resets)"
 rm /tmp/fuse-hangs
 
 # ---- the operator's own -------------------------------------------------------------------------------------------------
@@ -216,7 +215,7 @@ same "break-io" 200 "$status"
 holds "cuts it" '.found == "storage" and .did == "cut"'
 check "and the drive is empty" wait_for 20 drive_is usb0 '.state == "empty"'
 wait $reader
-same "no reset" "$before" "$(resets)"
+same "no reset" "$before" "$(host_count resets)"
 nbd_down
 
 # ---- the same where it is not ours: this is what all of the above prevents -----------------------------------------------
@@ -235,7 +234,8 @@ pause p
 host read usb0 --from 4M --bytes 1M --direct >/tmp/reader &
 check "it is told whom the host will reset" wait_for 20 drive_is usb0 \
     '.stall.waiting_for == "storage" and (.stall.what_happens | test("The host resets the whole device: cd0, usb0"))'
-check "nothing is cut, and the host resets everything" wait_for 60 sh -c "[ \$(dmesg | grep -c 'reset .*speed USB device') -gt $before ]"
+has_reset() { [ "$(host_count resets)" -gt "$before" ]; }
+check "nothing is cut, and the host resets everything" wait_for 60 has_reset
 check "which was to be expected" drive_is usb0 '.storage_cut == null and (.stall.what_happens | test("most likely"))'
 pause r
 check "when the storage is back the drive is well by itself" wait_for 60 drive_is usb0 '.stall == null and .stuck == null'

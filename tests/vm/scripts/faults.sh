@@ -48,7 +48,6 @@ is_ready() {
         get /api/v1/system | jq -e '.gadget.found != null and .gadget.reattaching == false' >/dev/null &&
         get /api/v1/drives | jq -e '[.drives[].stuck] == [null, null, null]' >/dev/null
 }
-enumerations() { host enumerations | sed 's/.*enumerations=\([0-9]*\).*/\1/'; }
 newest() { get "/api/v1/operations?drive=$1&limit=1" | jq -c '.operations[0] // {}'; }
 told() { jq -c 'del(.steps) | to_entries | sort_by(.key)'; }
 finished() { newest "$1" | jq -e '.state == null or .state == "done" or .state == "failed" or .state == "cancelled"' >/dev/null; }
@@ -185,7 +184,7 @@ over() { struck || { [ -e /tmp/asked ] && finished "$drive" && is_ready; }; } # 
 # What protects the next image: never forgotten, and it does protect.
 protected() {
     gone=$([ "$(shown "$drive")" = "$was" ] || echo yes)
-    [ "$gone" = yes ] && [ "$(enumerations)" = "$counted" ] || return 0
+    [ "$gone" = yes ] && [ "$(host_count enumerations)" = "$counted" ] || return 0
     if [ $robs = yes ]; then
         drive_is "$drive" .stale_host || { complain "the stale host is forgotten"; return 1; }
         insert "$drive" e.img '"readonly": false, "patience": 0'
@@ -219,7 +218,7 @@ truthful() {
 }
 
 left_alone() {
-    host_saw=$(($(enumerations) - counted))
+    host_saw=$(($(host_count enumerations) - counted))
     case $may in
     reattach) bound && [ $host_saw -le 1 ] || complain "enumerations: $host_saw" ;;
     detach) [ $host_saw = 0 ] || complain "enumerations: $host_saw" ;;
@@ -249,7 +248,7 @@ strike() {
         ;;
     esac
     rest && "before_$1" || { complain "cannot be prepared"; return 1; }
-    known=$(newest "$drive" | jq -r .id) counted=$(enumerations) was=$(shown "$drive")
+    known=$(newest "$drive" | jq -r .id) counted=$(host_count enumerations) was=$(shown "$drive")
     order_is "$2"
     rm -f /tmp/asked
     { "begin_$1"; : >/tmp/asked; } &
@@ -333,7 +332,7 @@ configure() { # SED-EXPRESSION: a fresh trayd-gadget with it
 take_down() { trayd-gadget --config $config --take-down; }
 come_to_life() { # LEAST: and all is well, by one enumeration, or so few
     wait_for 60 is_ready && host_is_back || { complain "does not come back"; return 1; }
-    host_saw=$(($(enumerations) - counted))
+    host_saw=$(($(host_count enumerations) - counted))
     [ $host_saw = 1 ] || [ $host_saw = "$1" ] || { complain "enumerations: $host_saw"; return 1; }
     put_in usb0 d.img '"readonly": false, "reattach": true, "allow_collateral": true'
 }
@@ -342,7 +341,7 @@ strike_build() {
     unit_stop trayd-gadget
     rm -f $faults/order /run/trayd/gadget.state
     take_down || return 1
-    counted=$(enumerations)
+    counted=$(host_count enumerations)
     order_is "$1"
     unit_start trayd-gadget
     wait_for 60 struck_or_ready || { complain "neither killed nor ready"; return 1; }
@@ -356,7 +355,7 @@ struck_or_ready() { struck || is_ready; }
 # Killed while the gadget is taken down: the next start makes it whole.
 strike_removal() {
     unit_stop trayd-gadget
-    counted=$(enumerations)
+    counted=$(host_count enumerations)
     order_is "$1"
     take_down
     cp $faults/passages $faults/recorded

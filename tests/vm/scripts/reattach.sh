@@ -10,7 +10,6 @@ rounds=12 # more than the release number's last digit can count
 gadget=/sys/kernel/config/usb_gadget/trayd
 dd if=/dev/urandom of=/srv/trayd/images/disk.img bs=1M count=1 status=none
 trayd_start 's/reattach_hold = ".*"/reattach_hold = "300 ms"/' || exit 1
-enumerations() { host enumerations | sed 's/.*enumerations=\([0-9]*\).*/\1/'; }
 escaped() { dmesg | grep -c 'device firmware changed'; }
 host_resets_all_the_while() {
     while [ -e /tmp/resetting ]; do host reset usb0 || sleep 0.05; done >/dev/null 2>&1
@@ -22,7 +21,7 @@ check "the host sees it" wait_for 20 host size usb0
 round=0
 while [ $round -lt $rounds ]; do
     round=$((round + 1))
-    seen=$(enumerations)
+    seen=$(host_count enumerations)
     release=$(cat $gadget/bcdDevice)
     touch /tmp/resetting
     host_resets_all_the_while &
@@ -33,7 +32,7 @@ while [ $round -lt $rounds ]; do
     wait $resetting
     same "reattach $round" 200 "$status"
     check "the host is there again" host dev usb0 --wait 30
-    same "by one enumeration" $((seen + 1)) "$(enumerations)"
+    same "by one enumeration" $((seen + 1)) "$(host_count enumerations)"
     check "of a device with another release number" test "$release" != "$(cat $gadget/bcdDevice)"
 done
 check "in at least one of them the disconnect had escaped the host" test "$(escaped)" -gt 0

@@ -11,7 +11,6 @@ config=/etc/trayd/trayd.conf
 for name in cd.iso disk.img; do dd if=/dev/urandom of=$images/$name bs=1M count=2 status=none; done
 chown trayd: $images/*
 
-enumerations() { host enumerations | sed 's/.*enumerations=\([0-9]*\).*/\1/'; }
 system_is() { curl -s --max-time 30 "$TRAYD_URL/api/v1/system" | jq -e "$1" >/dev/null; }
 same_bytes() { # DRIVE IMAGE
     wait_for 20 host size "$1" >/dev/null &&
@@ -33,14 +32,14 @@ check "the host reads the CD" same_bytes cd0 cd.iso
 host read cd0 --loop --direct --ready >/tmp/reader &
 reader=$!
 wait_for 10 grep -q ready /tmp/reader
-before=$(enumerations)
+before=$(host_count enumerations)
 
 add_drive more
 check "adopted, with its differences" system_is '.gadget.found == "differs" and (.gadget.differences | test("mass_storage.more is missing"))'
 insert more disk.img '"readonly": true'
 answered "the new drive is not there yet" 409 gadget_differs
 check "the host still reads" kill -0 $reader
-same "and has seen nothing" "$before" "$(enumerations)"
+same "and has seen nothing" "$before" "$(host_count enumerations)"
 kill $reader
 wait $reader
 same "its reader had no error" 0 $?
@@ -49,7 +48,7 @@ api POST /api/v1/gadget/rebuild --json '{}'
 same "told to, it is made anew" 200 "$status"
 holds "as it is configured" '.gadget.differences == null and .gadget.bound == true'
 check "the host sees the new drive" host dev more --wait 30
-same "by one enumeration" $((before + 1)) "$(enumerations)"
+same "by one enumeration" $((before + 1)) "$(host_count enumerations)"
 check "the media are put back" wait_for 30 drive_is cd0 '.medium.image == "cd.iso" and .operation == null'
 check "the CD is read" same_bytes cd0 cd.iso
 check "so is the disk" same_bytes usb0 disk.img
@@ -58,7 +57,7 @@ answered "the new drive takes an image" 200 "done"
 check "which is read" same_bytes more disk.img
 api POST /api/v1/gadget/rebuild --json '{}'
 same "once more" 200 "$status"
-same "is nothing" $((before + 1)) "$(enumerations)"
+same "is nothing" $((before + 1)) "$(host_count enumerations)"
 
 eject more
 insert usb0 disk.img '"readonly": false, "mode": "forced", "reattach": true'
@@ -90,12 +89,12 @@ if ! wait_for 10 sh -c 'ls /sys/devices/platform/dummy_hcd.0/usb*/*-0:1.0/usb*-p
     exit 0
 fi
 for one in $(gadget_port); do echo 1 >"$one"; done
-before=$(enumerations)
+before=$(host_count enumerations)
 unit_start trayd-gadget
 check "without a host it is built and bound" wait_for 30 system_is '.gadget.bound == true and .gadget.state == "not attached"'
 add_drive fourth
 check "found to differ" system_is '.gadget.found == "differs"'
 check "and made anew by itself, since nobody is disturbed" wait_for 60 system_is '.gadget.differences == null and .gadget.bound == true'
-same "no host has seen it" "$before" "$(enumerations)"
+same "no host has seen it" "$before" "$(host_count enumerations)"
 for one in $(gadget_port); do echo 0 >"$one"; done
 check "a host that comes sees the fourth drive" host dev fourth --wait 30

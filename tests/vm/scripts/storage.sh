@@ -55,7 +55,6 @@ trayd_start 's/{ name = "usb0"; type = "disk"; }/{ name = "usb0"; type = "disk";
     "s,{ name = \"main\".*},&\\, { name = \"slow\"; path = \"/srv/slow\"; write_speed = \"$write_speed\"; }\\, { name = \"faulty\"; path = \"/srv/faulty\"; }\, { name = \"late\"; path = \"/srv/late\"; }," || exit 1
 check "the keyboard works" host keyboard --wait 20
 
-resets() { dmesg | grep -c 'reset .*speed USB device'; }
 type_all_the_while() {
     while [ -e /tmp/typing ]; do
         if host keyboard >/dev/null 2>&1; then echo arrived; else echo lost; fi >>/tmp/typed
@@ -72,7 +71,7 @@ limits() { # what the kernel is told now, of this device or of all
 
 # fill NAME: the host mounts, writes, unmounts; $took is how long the unmount took, $reset whether there was one.
 fill() {
-    fill_before=$(resets)
+    fill_before=$(host_count resets)
     : >/tmp/typed
     touch /tmp/typing
     type_all_the_while &
@@ -85,7 +84,7 @@ fill() {
     umount /mnt
     fill_end=$(cut -d . -f 1 /proc/uptime)
     took=$((fill_end - fill_written))
-    reset=$(($(resets) - fill_before))
+    reset=$(($(host_count resets) - fill_before))
     rm -f /tmp/typing
     wait $typist
     echo "    $1: $payload_mib MiB in $((fill_written - fill_start)) s, unmounted in $took s, $reset resets; keys: $(grep -c arrived /tmp/typed) arrived, $(grep -c lost /tmp/typed) lost"
