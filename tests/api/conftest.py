@@ -1,6 +1,6 @@
 """The real trayd, started for tests: simulated, on a free port, with directories of its own.
 
-    trayd          a fresh one for each test
+    trayd, api     a fresh one for each test, and a Client of it
     shared_trayd   one for all tests of a run, for those that leave it as they found it
     start_trayd    makes as many as a test wants, with other settings
 
@@ -20,6 +20,7 @@ import time
 
 import pytest
 import requests
+from contract import Client
 
 BINARY = pathlib.Path(os.environ.get("TRAYD_BIN", "build/release/trayd")).resolve()
 LIVENESS = 10  # seconds; a bound on hanging, not on speed
@@ -193,6 +194,11 @@ def start_trayd():
 @pytest.fixture
 def trayd(start_trayd):
     return start_trayd().wait_ready()
+
+
+@pytest.fixture
+def api(trayd):
+    return Client(trayd.url)
 
 
 @pytest.fixture(scope="session")

@@ -4,15 +4,10 @@ import shutil
 import subprocess
 
 import pytest
-from contract import Client, check_problem, until
+from contract import check_problem, until
 
 IMAGES = "/api/v1/images"
 MIB = 1 << 20
-
-
-@pytest.fixture
-def api(trayd):
-    return Client(trayd.url)
 
 
 def make(api, status=201, **members):

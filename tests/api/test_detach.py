@@ -8,7 +8,7 @@ import pytest
 from conftest import child_of, wait_until
 from contract import QUICK_DRIVES, Client, host, until
 from test_events import Listener
-from test_uploads import Tus
+from tus import Tus
 
 CD = bytes(1 << 20)
 STORE = "/api/v1/stores/main"

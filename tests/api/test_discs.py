@@ -14,7 +14,7 @@ import zipfile
 
 import pytest
 from contract import ROOT, Client, check_problem, until
-from test_uploads import Tus, hidden, sha256
+from tus import Tus, hidden, sha256
 
 IMAGES = "/api/v1/images"
 KINDS = ["iso9660", "fat32"]
@@ -41,11 +41,6 @@ def zipped(files=FILES, how=zipfile.ZIP_DEFLATED):
         for name, data in files.items():
             z.writestr(name, data)
     return out.getvalue()
-
-
-@pytest.fixture
-def api(trayd):
-    return Client(trayd.url)
 
 
 def make(api, name, data, kind="iso9660", status=201, headers=None, **query):

@@ -16,11 +16,6 @@ CONTENT = random.Random(1).randbytes(300_000)
 IMAGES = "/api/v1/images/"
 
 
-@pytest.fixture
-def api(trayd):
-    return Client(trayd.url)
-
-
 def sha256(content):
     return hashlib.sha256(content).hexdigest()
 

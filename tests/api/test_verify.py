@@ -12,11 +12,6 @@ DIGEST = hashlib.sha256(CONTENT).hexdigest()
 IMAGES = "/api/v1/images/"
 
 
-@pytest.fixture
-def api(trayd):
-    return Client(trayd.url)
-
-
 def verify(api, name, status=200, headers=None, **body):
     response = api.post(f"{IMAGES}{name}/verify", json=body, headers=headers)
     assert response.status_code == status, response.text

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 from contract import Client
 from hostile import Server
-from test_uploads import VERSION, metadata
+from tus import VERSION, metadata
 
 IMAGES = "/api/v1/images"
 CONTENT = b"an image, as good as any"

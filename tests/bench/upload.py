@@ -30,7 +30,7 @@ os.chdir(ROOT)
 
 import conftest  # noqa: E402  (what starts trayd for the tests)
 from contract import Client  # noqa: E402
-from test_uploads import PIECE, Tus  # noqa: E402
+from tus import PIECE, Tus  # noqa: E402
 
 BLOCK = 1 << 20
 GIB = 1 << 30
