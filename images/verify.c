@@ -11,7 +11,7 @@
 #include "base/parse.h"
 #include "images/stored_digest.h"
 
-#define LOOK_EVERY 1000 /* ms; at whether it was cancelled, while something is received */
+#define LOOK_EVERY 1000 /* ms; at whether to go on, while something is received */
 
 struct verification {
     struct library *library;
@@ -25,9 +25,17 @@ struct verification {
     struct timespec modified;       /* at the beginning */
 };
 
+/* Whether it is worth while to go on. Of what was deleted nobody reads the digest, and its room is taken until it is closed. */
 static int check(const struct verification *v, struct err *e)
 {
-    return transfer_check(v->transfer, e) < 0 ? -1 : job_check(v->job, e);
+    struct stat st;
+    const struct timespec *then = &v->modified;
+    if (transfer_check(v->transfer, e) < 0 || job_check(v->job, e) < 0) return -1;
+    if (fstat(v->fd, &st) < 0) return 0;
+    if (st.st_nlink == 0) return err_set(e, ERR_IMAGE_MISSING, "The image was deleted while it was read");
+    if (v->ended && (st.st_mtim.tv_sec != then->tv_sec || st.st_mtim.tv_nsec != then->tv_nsec))
+        return err_set(e, ERR_UNAVAILABLE, "The image changed while it was read");
+    return 0;
 }
 
 /* ---- in the background ---- */
@@ -43,11 +51,6 @@ static void step_back(void)
 
 static int give_way(const struct verification *v, struct err *e)
 {
-    struct stat st;
-    const struct timespec *then = &v->modified;
-    bool known = fstat(v->fd, &st) == 0;
-    if (known && (st.st_mtim.tv_sec != then->tv_sec || st.st_mtim.tv_nsec != then->tv_nsec))
-        return err_set(e, ERR_UNAVAILABLE, "The image changed while it was read");
     if (library_wait_quiet(v->library, 0)) return 0;
     transfer_pause(v->transfer, NULL);
     int result;
@@ -55,7 +58,6 @@ static int give_way(const struct verification *v, struct err *e)
     transfer_resume(v->transfer);
     return result;
 }
-
 
 static int told(void *owner, int64_t bytes, struct err *e)
 {

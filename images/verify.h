@@ -4,7 +4,7 @@
  * The transfer's result is {"name", "store", "sha256", "expected", "verdict"}: `expected` is what the request says, or
  * else what was remembered with the image (stored_digest.h), or null; the verdict is "match", "mismatch", or "computed"
  * where nothing was expected. A digest that was not known is remembered then; one that differs never takes the place of
- * the remembered one.
+ * the remembered one. It ends where the image is deleted meanwhile, whose room is free only when nobody has it open.
  */
 #pragma once
 

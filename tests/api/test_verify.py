@@ -142,6 +142,26 @@ def test_it_can_be_cancelled(api, trayd):
     assert digest_of(api, "copied.img") is None and len(runs(api, "copied.img")) == 1
 
 
+def test_a_deleted_one_is_let_go_of(api, trayd):
+    """Its room is free when nobody has it open: also what waits for the end of an upload, which may be a day away."""
+    headers = b"PUT /api/v1/images/slow.img HTTP/1.1\r\nHost: localhost:%d\r\nContent-Length: 1000\r\n\r\n" % trayd.port
+    with trayd.connect() as s:
+        s.sendall(headers + b"x")
+        until(lambda: api.get("/api/v1/images", params={"q": "slow"}).json()["images"], "the upload")
+        path = copy(trayd, "copied.img")
+        until(lambda: [r for r in runs(api, "copied.img") if r["state"] == "paused"], "the pause")
+        assert is_open(trayd, path)
+        assert api.delete(IMAGES + "copied.img").status_code == 204
+        run = until(lambda: [r for r in runs(api, "copied.img") if r["state"] == "failed"], "its end")[0]
+        assert (run["code"], run["detail"]) == ("image_missing", "The image was deleted while it was read")
+        until(lambda: not is_open(trayd, path), "its closing")
+
+
+def is_open(trayd, path):
+    folder = f"/proc/{trayd.process.pid}/fd"
+    return any(os.readlink(os.path.join(folder, fd)).removesuffix(" (deleted)") == path for fd in os.listdir(folder))
+
+
 def test_not_while_it_is_writable_in_a_drive(api, trayd):
     path = copy(trayd, "stick.img", bytes(1 << 20))
     until(lambda: digest_of(api, "stick.img"), "its digest")

@@ -19,7 +19,7 @@ struct load {
     const struct args *args;
     char *buffer;
     int fd;
-    int64_t at, done, calls;
+    int64_t from, at, done, calls;
     double started, longest;
     int error;
     char tag[32];
@@ -55,7 +55,7 @@ static int open_load(const struct args *args, int flags, struct load *load)
         complain("%s", strerror(ENOMEM));
         return -1;
     }
-    load->at = args->from > 0 ? args->from : 0;
+    load->at = load->from = args->from > 0 ? args->from : 0;
     load->started = now_seconds();
     return 0;
 }
@@ -104,11 +104,15 @@ static int move_piece(struct load *load, bool writing)
         load->error = 0;
         if (!load->args->loop || load->done == 0)
             return 0;
+        if (load->at == load->from) { /* no blocks any more: the kernel has dropped it (blk_mark_disk_dead(), block/genhd.c) */
+            load->error = ENODEV;
+            return 0;
+        }
         if (writing && fdatasync(load->fd) != 0)
             load->error = errno;
         ioctl(load->fd, BLKFLSBUF, 0); /* or the next round would read the cache */
         posix_fadvise(load->fd, 0, 0, POSIX_FADV_DONTNEED);
-        load->at = load->args->from > 0 ? load->args->from : 0;
+        load->at = load->from;
         if (load->args->rest > 0)
             usleep((useconds_t)load->args->rest * 1000);
         return load->error == 0;
