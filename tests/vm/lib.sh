@@ -126,9 +126,10 @@ build_base() {
     done <"$here/guest/programs"
     [ -z "$missing" ] || die "install these Debian packages:$missing" 77
 
-    "${CC:-cc}" -std=gnu17 -O2 -Wall -Wextra -o "$stage/usr/bin/host" "$root"/tests/host/*.c ||
+    # Static: a script runs them a thousand times, and the dynamic linker takes three quarters of their time here.
+    "${CC:-cc}" -std=gnu17 -O2 -static -Wall -Wextra -o "$stage/usr/bin/host" "$root"/tests/host/*.c ||
         die "tests/host does not compile"
-    "${CC:-cc}" -D_GNU_SOURCE -std=gnu17 -O2 -Wall -Wextra -o "$stage/usr/bin/request" "$here/guest/request.c" ||
+    "${CC:-cc}" -D_GNU_SOURCE -std=gnu17 -O2 -static -Wall -Wextra -o "$stage/usr/bin/request" "$here/guest/request.c" ||
         die "guest/request.c does not compile"
     programs+=("$stage/usr/bin/host" "$stage/usr/bin/request")
     # The same language, and ready six times as fast: jq 1.6 compiles its own library each time.
