@@ -11,6 +11,7 @@ import pathlib
 import re
 import shutil
 import socket
+import sys
 import tempfile
 import time
 
@@ -27,6 +28,7 @@ DESKTOP, PHONE = (1280, 900), (360, 740)
 def load_api_conftest():
     """The one that starts trayd belongs to the API's tests."""
     path = pathlib.Path(__file__).parent.parent / "api" / "conftest.py"
+    sys.path.append(str(path.parent))  # for what it imports in turn
     spec = importlib.util.spec_from_file_location("trayd_process", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
