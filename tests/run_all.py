@@ -27,6 +27,7 @@ SUMMARY, LINE = 8, 160  # lines of it, and characters of each, that are shown on
 ALONE = ("lint",)  # stages whose commands use all processors
 WORKERS = len(os.sched_getaffinity(0)) + 1  # side by side: guests wait more than they compute
 FUZZ = 60  # s for each fuzzer
+LONG = ("faults", "storage", "cut", "conformance", "schedules")  # guest scripts of more than a minute
 
 # How a runner begins the line that names what failed.
 FAILURE = re.compile(r"^(NOT OK|FAILED |ERROR[ :]|FAIL |\[  FAILED  \] [^0-9]|not ok |E  |== .* failed)")
@@ -47,9 +48,9 @@ def guest_scripts():
     """The guest scripts by path; those that need options of tests/vm/run say so themselves, in a line "# run: ..."."""
     for name in ("kernel-facts", "host"):
         yield f"tests/vm/{name}.sh"
-    for name in sorted(os.listdir(os.path.join(ROOT, "tests", "vm", "scripts"))):
-        if name.endswith(".sh"):
-            yield f"tests/vm/scripts/{name}"
+    names = sorted(n[:-3] for n in os.listdir(os.path.join(ROOT, "tests", "vm", "scripts")) if n.endswith(".sh"))
+    for name in [*LONG, *(n for n in names if n not in LONG)]:
+        yield f"tests/vm/scripts/{name}.sh"
 
 
 def fault_cases():
