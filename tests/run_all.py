@@ -159,10 +159,11 @@ def main():
     for workers, commands in phases([a for a in sys.argv[1:] if not a.startswith("-")]):
         with concurrent.futures.ThreadPoolExecutor(max_workers=workers) as pool:
             for job in concurrent.futures.as_completed([pool.submit(run, *c) for c in commands]):
-                report(job.result())
-                if job.result()[1] == "failed":
-                    failed.append(job.result())
-                for what, n in job.result()[2].items():
+                outcome = job.result()
+                report(outcome)
+                if outcome[1] == "failed":
+                    failed.append(outcome)
+                for what, n in outcome[2].items():
                     total[what] += n
     for outcome in failed:
         summary(outcome)

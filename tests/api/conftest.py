@@ -64,6 +64,17 @@ def check_response(status, headers, body):
         check_problem(status, headers, body)
 
 
+def open_files(pid):
+    """What its descriptors lead to; of a deleted file the name with " (deleted)"."""
+    found = []
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            found.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+        except FileNotFoundError:  # closed meanwhile
+            pass
+    return found
+
+
 def child_of(parent, name):
     """The pid of the child of that name; None if there is none."""
     for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):

@@ -5,7 +5,7 @@ import socket
 import threading
 
 import pytest
-from conftest import child_of, wait_until
+from conftest import child_of, open_files, wait_until
 from contract import QUICK_DRIVES, Client, host, until
 from test_events import Listener
 from tus import Tus
@@ -68,14 +68,7 @@ def test_in_order(service):
 
 
 def links_of(trayd):
-    found = []
-    for pid in (trayd.process.pid, child_of(trayd._keeper(), "trayd-gadget")):
-        for fd in os.listdir(f"/proc/{pid}/fd"):
-            try:
-                found.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
-            except FileNotFoundError:
-                pass
-    return found
+    return open_files(trayd.process.pid) + open_files(child_of(trayd._keeper(), "trayd-gadget"))
 
 
 def test_nothing_can_be_done_there(service):

@@ -5,6 +5,7 @@ import random
 import time
 
 import pytest
+from conftest import open_files
 from contract import Client, check_problem, until
 
 CONTENT = random.Random(3).randbytes(2_000_000)
@@ -123,12 +124,17 @@ def test_what_is_left_alone(api, trayd):
     assert verified == {"last.img"}
 
 
+def slow_upload(api, trayd):
+    """Something that is received, and misses its last 999 bytes; the socket."""
+    s = trayd.connect()
+    s.sendall(b"PUT /api/v1/images/slow.img HTTP/1.1\r\nHost: localhost:%d\r\nContent-Length: 1000\r\n\r\nx" % trayd.port)
+    until(lambda: api.get("/api/v1/images", params={"q": "slow"}).json()["images"], "the upload")
+    return s
+
+
 def test_it_can_be_cancelled(api, trayd):
     """While something is received it waits; cancelled then, it is not begun again."""
-    headers = b"PUT /api/v1/images/slow.img HTTP/1.1\r\nHost: localhost:%d\r\nContent-Length: 1000\r\n\r\n" % trayd.port
-    with trayd.connect() as s:
-        s.sendall(headers + b"x")
-        until(lambda: api.get("/api/v1/images", params={"q": "slow"}).json()["images"], "the upload")
+    with slow_upload(api, trayd) as s:
         copy(trayd, "copied.img")
         run = until(lambda: [r for r in runs(api, "copied.img") if r["state"] == "paused"], "the pause")[0]
         assert api.delete("/api/v1/transfers/" + run["id"]).status_code in (200, 202, 204)
@@ -144,10 +150,7 @@ def test_it_can_be_cancelled(api, trayd):
 
 def test_a_deleted_one_is_let_go_of(api, trayd):
     """Its room is free when nobody has it open: also what waits for the end of an upload, which may be a day away."""
-    headers = b"PUT /api/v1/images/slow.img HTTP/1.1\r\nHost: localhost:%d\r\nContent-Length: 1000\r\n\r\n" % trayd.port
-    with trayd.connect() as s:
-        s.sendall(headers + b"x")
-        until(lambda: api.get("/api/v1/images", params={"q": "slow"}).json()["images"], "the upload")
+    with slow_upload(api, trayd):
         path = copy(trayd, "copied.img")
         until(lambda: [r for r in runs(api, "copied.img") if r["state"] == "paused"], "the pause")
         assert is_open(trayd, path)
@@ -158,8 +161,7 @@ def test_a_deleted_one_is_let_go_of(api, trayd):
 
 
 def is_open(trayd, path):
-    folder = f"/proc/{trayd.process.pid}/fd"
-    return any(os.readlink(os.path.join(folder, fd)).removesuffix(" (deleted)") == path for fd in os.listdir(folder))
+    return any(name.removesuffix(" (deleted)") == path for name in open_files(trayd.process.pid))
 
 
 def test_not_while_it_is_writable_in_a_drive(api, trayd):

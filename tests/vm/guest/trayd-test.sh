@@ -4,7 +4,7 @@
 #   same "name" EXPECTED ACTUAL one test: two words are equal
 #   pass "name" / fail "name" / skip "name: why"
 #   wait_for SECONDS COMMAND... until the command succeeds; a liveness bound, be generous
-#   host_count enumerations|resets     how often the host has done that since boot
+#   host_count WHAT             "enumerations" or "resets": how often the host has done that since boot
 #   load_modules NAME           a kernel module that guest/modules lists as "asked", with what it needs
 #   unit_start NAME, unit_stop NAME, unit_pid NAME, unit_forget NAME     NAME: trayd-gadget, trayd
 #
