@@ -52,23 +52,33 @@ void daemon_note_stall(struct unit *u, msec now)
 
 void daemon_note_dropped(struct daemon *d, msec now)
 {
-    msec hangs_since = MSEC_NEVER, moved_at = 0;
+    struct host_dropped_sight sight = {.seen_at = now};
     if (!d->link_seen) return;
     for (size_t i = 0; i < d->units_len; i++) {
         const struct unit *u = &d->units[i];
-        moved_at = MAX(moved_at, MAX(u->evidence.last_read_at, u->evidence.last_write_at));
-        if (u->stall.since && u->stall.waiting_for == WAITING_STORAGE) hangs_since = MIN(hangs_since, u->stall.since);
+        sight.hangs |= u->stall.since && u->stall.waiting_for == WAITING_STORAGE;
+        sight.activity += u->evidence.commands + u->evidence.read + u->evidence.written;
+        if (u->evidence.known) sight.seen_at = MIN(sight.seen_at, u->evidence.sampled_at);
     }
-    if (!host_dropped_look(&d->dropped, &d->link, hangs_since == MSEC_NEVER ? 0 : hangs_since, moved_at, now)) return;
+    if (!host_dropped_look(&d->dropped, &d->link, &sight, now)) return;
     if (d->dropped.dropped)
         log_warning("the host has most likely dropped the device: storage hung while it configured it; reattach it when the "
                     "storage is back");
+    else
+        log_info("the host is no longer taken to have dropped the device");
     state_file_save(d);
     daemon_tell_system(d);
     for (size_t i = 0; i < d->units_len; i++) daemon_tell_drive(&d->units[i]);
 }
 
-msec daemon_storage_look_at(const struct unit *u, msec now)
+/* All drives at the same moments. */
+static msec next_look(const struct unit *u, msec now)
+{
+    msec every = host_look_every(&u->clock);
+    return (now / every + 1) * every;
+}
+
+static msec stall_look_at(const struct unit *u, msec now)
 {
     const struct daemon *d = u->daemon;
     if (!u->machine.medium.image) return MSEC_NEVER;
@@ -77,10 +87,17 @@ msec daemon_storage_look_at(const struct unit *u, msec now)
         return told_at > now ? MIN(told_at, at) : at;
     }
     if (u->stall.since) return now + STALL_OLD_LOOK;
-    msec every = host_look_every(&u->clock);
-    bool commands = u->evidence.commands_at && now - u->evidence.commands_at < LOOKS_WITHOUT_COMMAND * every;
-    if (!d->link.configured || !commands) return MSEC_NEVER;
-    return (now / every + 1) * every; /* all drives at the same moments */
+    bool commands = u->evidence.commands_at &&
+                    now - u->evidence.commands_at < LOOKS_WITHOUT_COMMAND * host_look_every(&u->clock);
+    return d->link.configured && commands ? next_look(u, now) : MSEC_NEVER;
+}
+
+msec daemon_storage_look_at(const struct unit *u, msec now)
+{
+    const struct host_dropped *h = &u->daemon->dropped;
+    msec at = stall_look_at(u, now);
+    if (h->asked_at) return MIN(at, now + HOST_DROPPED_LOOK);
+    return h->dropped ? MIN(at, next_look(u, now)) : at;
 }
 
 /* ---- storage that went by itself --------------------------------------------------------------------------------- */

@@ -11,7 +11,32 @@ static void note_link(struct host_dropped *h, const struct engine_link *l, msec 
     h->configured = l->configured;
 }
 
-bool host_dropped_look(struct host_dropped *h, const struct engine_link *l, msec hangs_since, msec moved_at, msec now)
+/* An answer is seen at the first look at which nothing hangs, and was given at some time since the look before. */
+static void note_answer(struct host_dropped *h, const struct host_dropped_sight *s, msec now)
+{
+    if (!h->asked_at) return;
+    bool answered = !s->hangs && s->seen_at >= h->asked_at;
+    bool late = now - h->asked_at >= HOST_DROPPED_AFTER - (answered ? HOST_DROPPED_DOUBT : 0);
+    if (!answered && !late) return;
+    h->asked_at = 0;
+    h->dropped = late;
+}
+
+/* Does the host give commands, now that it can? */
+static void note_activity(struct host_dropped *h, const struct host_dropped_sight *s, msec now)
+{
+    if (s->hangs) {
+        h->back_at = 0;
+        h->rested = false;
+        return;
+    }
+    if (!h->back_at) h->back_at = now;
+    if (h->rested && s->activity != h->activity) h->dropped = false;
+    h->rested = s->seen_at >= h->back_at + HOST_DROPPED_REST;
+    h->activity = s->activity;
+}
+
+bool host_dropped_look(struct host_dropped *h, const struct engine_link *l, const struct host_dropped_sight *s, msec now)
 {
     bool was = h->dropped;
     if (!l->bound) {
@@ -19,17 +44,7 @@ bool host_dropped_look(struct host_dropped *h, const struct engine_link *l, msec
         return was;
     }
     note_link(h, l, now);
-    if (h->asked_at && (!hangs_since || hangs_since > h->asked_at)) {
-        h->asked_at = 0;
-        h->dropped = false;
-    } else if (h->asked_at && now - h->asked_at >= HOST_DROPPED_AFTER) {
-        h->asked_at = h->back_at = 0;
-        h->dropped = true;
-    }
-    if (hangs_since)
-        h->back_at = 0;
-    else if (!h->back_at)
-        h->back_at = now;
-    if (h->dropped && h->back_at && moved_at > h->back_at + HOST_DROPPED_REST) h->dropped = false;
+    note_answer(h, s, now);
+    note_activity(h, s, now);
     return h->dropped != was;
 }

@@ -7,22 +7,33 @@
  * included. `state` says "configured" from the request on (set_config() in composite.c), whatever becomes of it. Measured
  * on 6.1 and 6.12: a Linux host tries once more and then leaves it, also when the storage is back, until the next attach.
  *
- * Inferred, not seen: a host may be more patient. One that moves bytes after the storage is back has not dropped the device.
+ * Inferred, not seen: a host may be more patient, and both ends of those 5 s are known by looks only. What is in doubt counts
+ * as dropped, since that corrects itself: a host that gives a command after the storage is back has not dropped the device.
  */
 #pragma once
 
 #include "gadget/engine.h"
 
 #define HOST_DROPPED_AFTER 5000 /* ms */
-#define HOST_DROPPED_REST 2000  /* ms in which what had hung still comes to its end, and moves bytes */
+#define HOST_DROPPED_DOUBT 1000 /* ms by which we may hear later of the request than it was made */
+#define HOST_DROPPED_LOOK 250   /* ms between two looks at all drives, while `asked_at` */
+#define HOST_DROPPED_REST 2000  /* ms in which what had hung still comes to its end */
 
 struct host_dropped {
     bool seen, configured;      /* the link, at the last look */
     msec asked_at;              /* boot time of a SET_CONFIGURATION of which it is not known whether it was answered; 0: none */
     msec back_at;               /* since then no thread hangs any more; 0: one does */
+    bool rested;                /* `activity` is of after HOST_DROPPED_REST */
+    uint64_t activity;
     bool dropped;
 };
 
-/* hangs_since: boot time since when a function's thread waits for storage, 0: none does. moved_at: when the host last read or
- * wrote. To be asked at each change of the link, and as long as a thread hangs. Returns true where `dropped` has changed. */
-bool host_dropped_look(struct host_dropped *h, const struct engine_link *l, msec hangs_since, msec moved_at, msec now);
+struct host_dropped_sight {     /* what is seen of the functions' threads */
+    bool hangs;                 /* one waits for storage */
+    uint64_t activity;          /* of all drives together: rises with every command and byte of the host's */
+    msec seen_at;               /* boot time: each drive was looked at then or later */
+};
+
+/* To be asked at each change of the link, and at every sample; samples must go on while `asked_at` or `dropped`.
+ * Returns true where `dropped` has changed. */
+bool host_dropped_look(struct host_dropped *h, const struct engine_link *l, const struct host_dropped_sight *s, msec now);

@@ -10,7 +10,7 @@
 #include "gadget/host_dropped.h"
 
 /* A step of half a second: U unbound, D default, C configured, S suspended. In between: ! a thread begins to hang, . it goes
- * on, b the host moves a byte; a figure is so many more seconds of the same. */
+ * on, b the host gives a command; a figure is so many more seconds of the same. From z to Z nobody looks. */
 static const struct {
     const char *name, *steps;
     bool dropped;
@@ -20,7 +20,7 @@ static const struct {
     {"a reset that nothing hinders", "UDCDC9", false},
     {"a reset while storage hangs: not yet", "UDC!CDC4", false},
     {"then", "UDC!CDC5", true},
-    {"the storage is back in time", "UDC!CDC4.C9", false},
+    {"the storage is back in time", "UDC!CDC3.C9", false},
     {"a hang that began after it was configured", "UDCDC!C9", false},
     {"the host tries again: it stays so", "UDC!CDC5DC", true},
     {"and in vain", "UDC!CDC5DC5", true},
@@ -28,7 +28,12 @@ static const struct {
     {"the storage is back", "UDC!CDC5.C9", true},
     {"what had hung ends", "UDC!CDC5.bC1bC9", true},
     {"a host that goes on later had not dropped it", "UDC!CDC5.C9bC", false},
-    {"bytes while it hangs are another function's", "UDC!CDC5bC9", true},
+    {"one that polls an empty drive neither", "UDC!CDC5.C5bC", false},
+    {"the host tries again, and the storage is back when it has given up", "UDC!CDC5DC4C.C9", true},
+    {"it may just have given up: in doubt, it has", "UDC!CDC4.C9", true},
+    {"unless it goes on", "UDC!CDC4.C4bC", false},
+    {"what had hung ends between two looks", "UDC!CDC5.CzbC9ZC9", true},
+    {"commands while it hangs are another function's", "UDC!CDC5bC9", true},
     {"reattached", "UDC!CDC5.U", false},
     {"reattached, and seen by the host", "UDC!CDC5.UCDC9", false},
     {"asleep and awake while storage hangs", "UDC!CSC9", false},
@@ -40,13 +45,15 @@ static bool plays_dropped(const char *steps)
 {
     struct host_dropped h = {0};
     struct engine_link l = {0};
-    msec now = 100000, hangs_since = 0, moved_at = 0;
-    bool dropped = false;
+    struct host_dropped_sight s = {0};
+    msec now = 100000;
+    bool dropped = false, looks = true;
     for (const char *p = steps; *p; p++) {
-        if (*p == '!') hangs_since = now;
-        if (*p == '.') hangs_since = 0;
-        if (*p == 'b') moved_at = now;
-        if (strchr("!.b", *p)) continue;
+        if (*p == '!') s.hangs = true;
+        if (*p == '.') s.hangs = false;
+        if (*p == 'b') s.activity++;
+        if (*p == 'z' || *p == 'Z') looks = *p == 'Z';
+        if (strchr("!.bzZ", *p)) continue;
         bool figure = *p >= '1' && *p <= '9';
         if (!figure) {
             l.bound = *p != 'U';
@@ -55,7 +62,8 @@ static bool plays_dropped(const char *steps)
         }
         for (int halves = figure ? 2 * (*p - '0') : 1; halves > 0; halves--) {
             now += 500;
-            if (host_dropped_look(&h, &l, hangs_since, moved_at, now)) dropped = !dropped;
+            s.seen_at = now;
+            if (looks && host_dropped_look(&h, &l, &s, now)) dropped = !dropped;
             assert_int_equal(h.dropped, dropped); /* each change is told */
         }
     }
@@ -72,16 +80,35 @@ static void sequences(void **state attr_unused)
 static void is_remembered(void **state attr_unused)
 {
     struct engine_link l = {.bound = true, .configured = true, .state = "configured"};
+    const struct host_dropped_sight s = {.seen_at = 1000};
     struct host_dropped h = {.dropped = true};
-    assert_false(host_dropped_look(&h, &l, 0, 0, 1000));
+    assert_false(host_dropped_look(&h, &l, &s, 1000));
     assert_true(h.dropped);
     l.bound = false;
-    assert_true(host_dropped_look(&h, &l, 0, 0, 2000));
+    assert_true(host_dropped_look(&h, &l, &s, 2000));
     assert_false(h.dropped);
+}
+
+/* The link is heard of between the looks at two drives: that nothing hangs is of before the request. */
+static void all_drives_are_looked_at(void **state attr_unused)
+{
+    struct engine_link l = {.bound = true, .state = "default"};
+    struct host_dropped_sight s = {.seen_at = 1000};
+    struct host_dropped h = {0};
+    host_dropped_look(&h, &l, &s, 1000);
+    l.configured = true;
+    host_dropped_look(&h, &l, &s, 2000);
+    assert_int_equal(h.asked_at, 2000);
+    s.hangs = true;
+    s.seen_at = 2001;
+    host_dropped_look(&h, &l, &s, 2001);
+    assert_true(host_dropped_look(&h, &l, &s, 7000));
+    assert_true(h.dropped);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(sequences), cmocka_unit_test(is_remembered)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(sequences), cmocka_unit_test(is_remembered),
+                                       cmocka_unit_test(all_drives_are_looked_at)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,6 +12,7 @@
 #   drive DRIVE FILTER                  part of a drive as it is now
 #   drive_is DRIVE FILTER               for wait_for: the expression is true for that drive
 #   operation_is ID FILTER              the same for an operation
+#   resource_is PATH FILTER             the same for whatever is there
 #   wait_for_host                       until the host has both drives
 #   trayd_start [SED-EXPRESSION]...     start trayd with a changed configuration, in scripts with "# run: --no-trayd"
 #
@@ -70,8 +71,13 @@ show_answer() {
 }
 
 drive() { get "/api/v1/drives/$1" | jq -r "$2"; }
-drive_is() { get "/api/v1/drives/$1" | jq -e "$2" >/dev/null; }
-operation_is() { get "/api/v1/operations/$1" | jq -e "$2" >/dev/null; }
+drive_is() { resource_is "/api/v1/drives/$1" "$2"; }
+operation_is() { resource_is "/api/v1/operations/$1" "$2"; }
+resource_is() {
+    resource=$(get "$1") && printf '%s\n' "$resource" | jq -e "$2" >/dev/null && return 0
+    printf '%s\n' "$resource" >"$seen_file"
+    return 1
+}
 
 wait_for_host() {
     wait_for 30 drive_is cd0 '.host.link == "configured"' &&

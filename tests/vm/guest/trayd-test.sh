@@ -1,6 +1,7 @@
 # For the scripts that run in the guest; already sourced when they start.
 #
-#   check "name" COMMAND...     one test: passes when the command succeeds; its output is shown only when it fails
+#   check "name" COMMAND...     one test: passes when the command succeeds; its output is shown only when it fails, and so is
+#                               what the command has left in $seen_file: what it has looked at last
 #   same "name" EXPECTED ACTUAL one test: two words are equal
 #   pass "name" / fail "name" / skip "name: why"
 #   wait_for SECONDS COMMAND... until the command succeeds; a liveness bound, be generous
@@ -12,6 +13,7 @@
 # shellcheck shell=sh
 
 test_results=/run/test-results
+seen_file=/tmp/seen
 
 pass() {
     echo "ok - $*"
@@ -33,6 +35,7 @@ check() {
     check_name=$1
     shift
     check_log=$(mktemp /tmp/check.XXXXXX)
+    rm -f "$seen_file"
     if "$@" >"$check_log" 2>&1; then
         pass "$check_name"
         rm -f "$check_log"
@@ -40,7 +43,7 @@ check() {
     fi
     fail "$check_name"
     echo "    command: $*"
-    sed 's/^/    | /' "$check_log"
+    cat "$check_log" "$seen_file" 2>/dev/null | sed 's/^/    | /'
     rm -f "$check_log"
     return 1
 }

@@ -45,8 +45,8 @@ shown() { # DRIVE: the image's name as the kernel has it, "" when empty
 bound() { [ -n "$(cat /sys/class/udc/*/function)" ]; }
 is_ready() {
     get /readyz >/dev/null &&
-        get /api/v1/system | jq -e '.gadget.found != null and .gadget.reattaching == false' >/dev/null &&
-        get /api/v1/drives | jq -e '[.drives[].stuck] == [null, null, null]' >/dev/null
+        resource_is /api/v1/system '.gadget.found != null and .gadget.reattaching == false' &&
+        resource_is /api/v1/drives '[.drives[].stuck] == [null, null, null]'
 }
 newest() { get "/api/v1/operations?drive=$1&limit=1" | jq -c '.operations[0] // {}'; }
 told() { jq -c 'del(.steps) | to_entries | sort_by(.key)'; }

@@ -16,7 +16,7 @@ plan() {
     api POST /api/v1/schedules --json "{\"drive\": \"$1\", \"action\": \"$2\", \"when\": $3${4:+, $4}}"
     id=$(answer .id)
 }
-schedule_is() { get "/api/v1/schedules/$1" | jq -e "$2" >/dev/null; }
+schedule_is() { resource_is "/api/v1/schedules/$1" "$2"; }
 show() { get "/api/v1/schedules/$1" | jq -c '[.state, .resets_seen, .waits_for, .code, .detail]'; }
 has() { drive_is "$1" ".medium.image == \"$2\""; }
 empty() { drive_is "$1" '.medium == null and .operation == null'; }

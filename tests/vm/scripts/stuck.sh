@@ -112,3 +112,14 @@ host dev usb0 --wait 20 >/dev/null
 check "the host is there again" drive_is usb0 '.host.dropped == false'
 same "that the host reads" "$(sha256sum <$images/disk.img)" "$(sha256sum <"$(host dev usb0)")"
 check "both services answer" curl -sf -o /dev/null "$TRAYD_URL/readyz"
+
+# A host that polls its drives has not dropped them, here told of what an earlier trayd-gadget was in doubt about.
+unit_stop trayd-gadget
+jq '.host_dropped = true' /run/trayd/gadget.state >/tmp/gadget.state
+cp /tmp/gadget.state /run/trayd/gadget.state
+retracted() { grep -c "no longer taken to have dropped" /var/log/trayd-gadget.log; }
+before=$(retracted)
+unit_start trayd-gadget
+is_retracted() { [ "$(retracted)" -gt "$before" ]; }
+check "a host that polls has not dropped the device" wait_for 30 is_retracted
+check "which is told" drive_is usb0 '.host.dropped == false'
