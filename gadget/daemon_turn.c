@@ -88,10 +88,11 @@ static enum collateral collateral_of(enum drive_do what)
 }
 
 /* A signal hits every drive of the function: each must know before it is sent, and the state file too (reannounce.h). */
-static void clear_siblings(struct unit *u, enum drive_clearing how)
+static void before_signal(struct unit *u, enum drive_clearing how)
 {
     struct daemon *d = u->daemon;
     size_t function = build_function_index(d->config, u->index);
+    host_dropped_disturb(&d->dropped);
     for (size_t i = 0; i < d->units_len; i++) {
         if (i == u->index || build_function_index(d->config, i) != function) continue;
         struct drive_event ev = {.kind = DRIVE_CLEARED, .cleared = how};
@@ -136,7 +137,7 @@ static void act(struct unit *u, const struct drive_action *a)
         }
     }
     if (a->what == DO_SIGNAL && a->breaks) FAULT_POINT("signal.breaks");
-    if (a->what == DO_SIGNAL) clear_siblings(u, a->breaks ? CLEARED_BY_BREAK : CLEARED_BY_SIGNAL);
+    if (a->what == DO_SIGNAL) before_signal(u, a->breaks ? CLEARED_BY_BREAK : CLEARED_BY_SIGNAL);
     if (a->what == DO_ANNOUNCE) log_info("%s: announcing the medium again", u->config->name);
     FAULT_POINT("order.give");
     d->engine->class->order(d->engine, u->index, &o);
@@ -299,7 +300,7 @@ static void break_io(struct unit *u)
     struct daemon *d = u->daemon;
     static const char *const how[] = {[BREAK_BY_ATTRIBUTE] = "break_io", [BREAK_BY_SIGNAL] = "SIGUSR1"};
     struct operation *op = u->machine.queue_len ? operations_by_key(d->operations, u->machine.queue[0].rq.op) : NULL;
-    clear_siblings(u, CLEARED_BY_BREAK);
+    before_signal(u, CLEARED_BY_BREAK);
     FAULT_POINT("break.begin");
     u->broke = d->engine->class->break_io(d->engine, u->index, &u->break_error);
     FAULT_POINT("break.done");

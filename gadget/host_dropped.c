@@ -26,8 +26,7 @@ static void note_answer(struct host_dropped *h, const struct host_dropped_sight 
 static void note_activity(struct host_dropped *h, const struct host_dropped_sight *s, msec now)
 {
     if (s->hangs) {
-        h->back_at = 0;
-        h->rested = false;
+        host_dropped_disturb(h);
         return;
     }
     if (!h->back_at) h->back_at = now;
@@ -47,4 +46,10 @@ bool host_dropped_look(struct host_dropped *h, const struct engine_link *l, cons
     note_answer(h, s, now);
     note_activity(h, s, now);
     return h->dropped != was;
+}
+
+void host_dropped_disturb(struct host_dropped *h)
+{
+    h->back_at = 0;
+    h->rested = false;
 }

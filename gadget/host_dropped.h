@@ -22,7 +22,7 @@
 struct host_dropped {
     bool seen, configured;      /* the link, at the last look */
     msec asked_at;              /* boot time of a SET_CONFIGURATION of which it is not known whether it was answered; 0: none */
-    msec back_at;               /* since then no thread hangs any more; 0: one does */
+    msec back_at;               /* since then nothing hangs, and no signal of ours was sent; 0: not looked at since */
     bool rested;                /* `activity` is of after HOST_DROPPED_REST */
     uint64_t activity;
     bool dropped;
@@ -37,3 +37,6 @@ struct host_dropped_sight {     /* what is seen of the functions' threads */
 /* To be asked at each change of the link, and at every sample; samples must go on while `asked_at` or `dropped`.
  * Returns true where `dropped` has changed. */
 bool host_dropped_look(struct host_dropped *h, const struct engine_link *l, const struct host_dropped_sight *s, msec now);
+
+/* A thread is about to do something that the host has not asked for: a signal of ours. */
+void host_dropped_disturb(struct host_dropped *h);

@@ -10,7 +10,8 @@
 #include "gadget/host_dropped.h"
 
 /* A step of half a second: U unbound, D default, C configured, S suspended. In between: ! a thread begins to hang, . it goes
- * on, b the host gives a command; a figure is so many more seconds of the same. From z to Z nobody looks. */
+ * on, b the host gives a command, s a thread is sent a signal; a figure is so many more seconds of the same. From z to Z
+ * nobody looks. */
 static const struct {
     const char *name, *steps;
     bool dropped;
@@ -32,6 +33,7 @@ static const struct {
     {"the host tries again, and the storage is back when it has given up", "UDC!CDC5DC4C.C9", true},
     {"it may just have given up: in doubt, it has", "UDC!CDC4.C9", true},
     {"unless it goes on", "UDC!CDC4.C4bC", false},
+    {"a signal of ours is no command", "UDC!CDC5.C5sC9", true},
     {"what had hung ends between two looks", "UDC!CDC5.CzbC9ZC9", true},
     {"commands while it hangs are another function's", "UDC!CDC5bC9", true},
     {"reattached", "UDC!CDC5.U", false},
@@ -51,9 +53,10 @@ static bool plays_dropped(const char *steps)
     for (const char *p = steps; *p; p++) {
         if (*p == '!') s.hangs = true;
         if (*p == '.') s.hangs = false;
-        if (*p == 'b') s.activity++;
+        if (*p == 's') host_dropped_disturb(&h);
+        if (*p == 'b' || *p == 's') s.activity++;
         if (*p == 'z' || *p == 'Z') looks = *p == 'Z';
-        if (strchr("!.bzZ", *p)) continue;
+        if (strchr("!.bszZ", *p)) continue;
         bool figure = *p >= '1' && *p <= '9';
         if (!figure) {
             l.bound = *p != 'U';
