@@ -5,6 +5,8 @@
 . /lib/gadget-by-hand.sh
 # shellcheck source-path=SCRIPTDIR source=guest/trayd-test.sh
 . /lib/trayd-test.sh
+# shellcheck source-path=SCRIPTDIR source=guest/nbd.sh
+. /lib/nbd.sh
 
 busy='Device or resource busy'
 
@@ -217,14 +219,11 @@ bind_gadget
 kill $watcher
 
 echo "# storage that hangs"
-nbdkit -U /tmp/nbd.sock --filter=pause memory 16M pause-control=/tmp/pause.sock
-wait_for 10 test -S /tmp/nbd.sock
-nbd-client -unix /tmp/nbd.sock /dev/nbd0 -b 512 >/dev/null
-pause() { (printf '%s' "$1"; sleep 1) | socat -t 5 - UNIX-CONNECT:/tmp/pause.sock >/dev/null; }
+nbd_up 16
 put_quietly "$usb0/file" /dev/nbd0
 same "a block device works as an image" /dev/nbd0 "$(medium_of "$usb0")"
 wait_for 10 host size usb0 >/dev/null 2>&1
-pause p
+nbd_pause
 host read usb0 --from 8M --bytes 1M --direct >/tmp/read &
 reader=$!
 check "the thread sleeps in D" wait_for 10 in_state "$usb_thread" D
@@ -239,14 +238,14 @@ same "and its function" by-hand "$(cat "/sys/class/udc/$udc/function")"
 unbind_gadget &
 unbinder=$!
 check "unbinding blocks in D" wait_for 10 in_state $unbinder D
-pause r
+nbd_resume
 check "all ends when the storage is back" wait_for 30 gone $forced
 wait $forced $unbinder $reader
 same "... with the medium out" '' "$(medium_of "$usb0")"
 put_quietly "$usb0/file" /dev/nbd0
 bind_gadget
 wait_for 10 host size usb0 >/dev/null 2>&1
-pause p
+nbd_pause
 host read usb0 --from 4M --bytes 1M --direct >/tmp/read &
 reader=$!
 wait_for 10 in_state "$usb_thread" D
@@ -256,7 +255,7 @@ check "disconnecting the network block device frees who waits for it" wait_for 1
 wait $reader
 check "... by an error" grep -q error=E /tmp/read
 put_quietly "$usb0/forced_eject" 1
-pause r
+nbd_resume
 
 echo "# a mapping"
 truncate -s 16M /tmp/mapped

@@ -176,7 +176,7 @@ build_base() {
     done <"$here/guest/modules"
 
     cp "$here/guest/init" "$stage/init"
-    cp "$here"/guest/{trayd-test.sh,trayd-api.sh,stores.sh,gadget-by-hand.sh,host-load.sh} "$stage/usr/lib/"
+    cp "$here"/guest/{trayd-test.sh,trayd-api.sh,stores.sh,nbd.sh,gadget-by-hand.sh,host-load.sh} "$stage/usr/lib/"
     cp "$here"/guest/{unit,run-script,appliance} "$stage/usr/lib/trayd/"
     chmod 755 "$stage/init" "$stage/usr/lib/trayd"/*
     printf '%s\n' root:x:0:0::/root:/bin/sh trayd:x:990:990::/var/lib/trayd:/bin/false \

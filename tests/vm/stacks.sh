@@ -4,6 +4,8 @@
 set -eu
 # shellcheck source-path=SCRIPTDIR source=guest/gadget-by-hand.sh
 . /lib/gadget-by-hand.sh
+# shellcheck source-path=SCRIPTDIR source=guest/nbd.sh
+. /lib/nbd.sh
 
 show() {
     echo "== $1 $(state_of "$2")"
@@ -85,28 +87,25 @@ host dev usb0 --wait 20 >/dev/null
 # Storage that hangs: an NBD device whose server holds every request for a minute.
 unbind_gadget
 echo >"$usb0/file"
-touch /tmp/pause
-nbdkit -U /tmp/nbd.sock -P /tmp/nbd.pid --filter=pause memory 16M pause-control=/tmp/pause.sock
-wait_for 10 test -S /tmp/nbd.sock
-nbd-client -unix /tmp/nbd.sock /dev/nbd0 -b 512 >/dev/null
+nbd_up 16
 echo /dev/nbd0 >"$usb0/file"
 bind_gadget
 # The kernel looked for partitions; what it has not read comes from the server.
-(printf p; sleep 1) | socat -t 5 - UNIX-CONNECT:/tmp/pause.sock >/tmp/paused
+nbd_pause
 host read usb0 --from 8M --bytes 1M --direct >/tmp/read &
 reader=$!
 wait_for 10 in_state "$usb_thread" D
 show read-waits-for-storage "$usb_thread"
 timeout 3 cat "/sys/class/udc/$udc/state" >/tmp/udc && echo "== note udc state while storage hangs: $(cat /tmp/udc)"
-(printf r; sleep 1) | socat -t 5 - UNIX-CONNECT:/tmp/pause.sock >/tmp/paused
+nbd_resume
 wait $reader || true
 
 # A write reaches the storage only when the host syncs: fsync under SYNCHRONIZE CACHE.
 wait_for 10 stack_has "$usb_thread" sleep_thread
-(printf p; sleep 1) | socat -t 5 - UNIX-CONNECT:/tmp/pause.sock >/tmp/paused
+nbd_pause
 host write usb0 --pattern STUCK --bytes 256K --from 4M --direct --sync >/tmp/write &
 writer=$!
 wait_for 20 in_state "$usb_thread" D
 show sync-waits-for-storage "$usb_thread"
-(printf r; sleep 1) | socat -t 5 - UNIX-CONNECT:/tmp/pause.sock >/tmp/paused
+nbd_resume
 wait $writer || true

@@ -4,9 +4,11 @@
 # shellcheck shell=sh
 # shellcheck source-path=SCRIPTDIR source=../guest/trayd-api.sh
 . /lib/trayd-api.sh
+# shellcheck source-path=SCRIPTDIR source=../guest/nbd.sh
+. /lib/nbd.sh
 set -u
 
-if ! { command -v nbdkit && command -v nbd-client && command -v dmsetup; } >/dev/null; then
+if ! { nbd_is_there && command -v dmsetup >/dev/null; }; then
     skip "storage that is cut: nbdkit, nbd-client or dmsetup is not installed"
     exit 0
 fi
@@ -16,23 +18,17 @@ patience=20         # s, of the host that trayd is told of: less than the 30 s t
 
 # ---- a store on a network block device, and one on a mapping ---------------------------------------------------------
 
-pause() { (printf '%s' "$1"; sleep 1) | socat -t 5 - UNIX-CONNECT:/tmp/pause.sock >/dev/null; }
-nbd_up() {
-    rm -f /tmp/nbd.sock /tmp/pause.sock
-    nbdkit -U /tmp/nbd.sock -P /tmp/nbd.pid --filter=pause memory 24M pause-control=/tmp/pause.sock
-    wait_for 10 test -S /tmp/nbd.sock
-    nbd-client -unix /tmp/nbd.sock /dev/nbd0 >/dev/null
+net_up() {
+    nbd_up 24
     mkfs.ext4 -q /dev/nbd0
     mkdir -p /srv/net
     mount -t ext4 /dev/nbd0 /srv/net
     dd if=/dev/urandom of=/srv/net/net.img bs=1M count=8 status=none
     chown -R trayd:trayd /srv/net
 }
-nbd_down() {
+net_down() {
     wait_for 20 umount /srv/net 2>/dev/null # trayd may be looking into it
-    nbd-client -d /dev/nbd0 >/dev/null 2>&1
-    kill "$(cat /tmp/nbd.pid)"
-    wait_for 10 sh -c '! test -e /sys/block/nbd0/pid'
+    nbd_down
 }
 mapping_up() {
     truncate -s 24M /tmp/mapped
@@ -46,7 +42,7 @@ mapping_up() {
     dd if=/dev/urandom of=/srv/mapped/mapped.img bs=1M count=8 status=none
     chown -R trayd:trayd /srv/mapped
 }
-nbd_up
+net_up
 mapping_up
 mount -t fusectl fusectl /sys/fs/fuse/connections
 mkdir -p /srv/fused
@@ -116,7 +112,7 @@ same "the host sees it" 8388608 "$(host size usb0)"
 curl -sSN --max-time 200 "$TRAYD_URL/api/v1/events" >/tmp/events 2>/dev/null &
 listener=$!
 poll_start
-hang pause p
+hang nbd_pause
 check "the storage is cut before the host loses patience" wait_for $((patience + 5)) drive_is usb0 '.storage_cut.how == "nbd" and .storage_cut.error == null'
 wait $reader
 sed 's/^/    the reader: /' /tmp/reader
@@ -133,16 +129,16 @@ answered "and gives its medium back" 200 "done"
 holds "saying that its storage was cut" '.storage_cut == true and .durable == false'
 check "the store says that it has gone" sh -c "curl -sS '$TRAYD_URL/api/v1/stores/net' | jq -e '.attached == false'"
 poll_end "watchdog"
-nbd_down
+net_down
 
 # ---- an eject by force ----------------------------------------------------------------------------------------------
 
-nbd_up
+net_up
 insert usb0 net.img '"store": "net", "readonly": true, "accept_stale_host": true'
 answered "the storage is set up again, and the image goes in" 200 "done"
 wait_for 10 host size usb0 >/dev/null
 poll_start
-hang pause p
+hang nbd_pause
 began=$(cut -d . -f 1 /proc/uptime)
 eject usb0 mode=forced
 answered "a forced eject comes back" 200 "done"
@@ -158,15 +154,15 @@ wait_for 10 host size usb0 >/dev/null
 check "which the host reads" host read usb0 --bytes 1M --direct
 eject usb0 mode=forced
 poll_end "forced"
-nbd_down
+net_down
 
 # ---- trayd-gadget is killed while it hangs ----------------------------------------------------------------------------
 
-nbd_up
+net_up
 insert usb0 net.img '"store": "net", "readonly": true'
 answered "again" 200 "done"
 wait_for 10 host size usb0 >/dev/null
-hang pause p
+hang nbd_pause
 old=$(unit_pid trayd-gadget)
 api DELETE '/api/v1/drives/usb0/medium?mode=forced' -H 'Prefer: respond-async'
 kill -9 "$old"
@@ -177,7 +173,7 @@ wait $reader
 check "the host was told" grep -q 'error=E' /tmp/reader
 same "no reset" "$before" "$(host_count resets)"
 eject usb0 mode=forced
-nbd_down
+net_down
 
 # ---- a mapping --------------------------------------------------------------------------------------------------------
 
@@ -210,22 +206,22 @@ rm /tmp/fuse-hangs
 
 # ---- the operator's own -------------------------------------------------------------------------------------------------
 
-nbd_up
+net_up
 insert usb0 net.img '"store": "net", "readonly": true'
 answered "the network block device a last time" 200 "done"
 wait_for 10 host size usb0 >/dev/null
-hang pause p
+hang nbd_pause
 api POST /api/v1/drives/usb0/break-io --json '{"then": "eject"}'
 same "break-io" 200 "$status"
 holds "cuts it" '.found == "storage" and .did == "cut"'
 check "and the drive is empty" wait_for 20 drive_is usb0 '.state == "empty"'
 wait $reader
 same "no reset" "$before" "$(host_count resets)"
-nbd_down
+net_down
 
 # ---- the same where it is not ours: this is what all of the above prevents -----------------------------------------------
 
-nbd_up
+net_up
 unit_stop trayd-gadget
 sed -i 's/cut = "nbd"/cut = "never"/' /etc/trayd/trayd.conf
 unit_start trayd-gadget
@@ -233,14 +229,14 @@ wait_for 20 get /readyz >/dev/null
 insert usb0 net.img '"store": "net", "readonly": true'
 answered "not ours: the image is in" 200 "done"
 wait_for 10 host size usb0 >/dev/null
-halt pause p
+halt nbd_pause
 host read usb0 --from 4M --bytes 1M --direct >/tmp/reader &
 check "it is told whom the host will reset" wait_for 20 drive_is usb0 \
     '.stall.waiting_for == "storage" and (.stall.what_happens | test("The host resets the whole device: cd0, usb0"))'
 has_reset() { [ "$(host_count resets)" -gt "$before" ]; }
 check "nothing is cut, and the host resets everything" wait_for 60 has_reset
 check "which was to be expected" drive_is usb0 '.storage_cut == null and (.stall.what_happens | test("most likely"))'
-pause r
+nbd_resume
 check "when the storage is back the drive is well by itself" wait_for 60 drive_is usb0 '.stall == null and .stuck == null'
 eject usb0 mode=forced
 answered "and gives its medium" 200 "done"

@@ -4,19 +4,19 @@
 # shellcheck shell=sh
 # shellcheck source-path=SCRIPTDIR source=../guest/trayd-api.sh
 . /lib/trayd-api.sh
+# shellcheck source-path=SCRIPTDIR source=../guest/nbd.sh
+. /lib/nbd.sh
 # shellcheck source-path=SCRIPTDIR source=../guest/host-load.sh
 . /lib/host-load.sh
 set -u
 
-if ! { command -v nbdkit && command -v nbd-client; } >/dev/null; then
+if ! nbd_is_there; then
     skip "a store that is taken away: nbdkit and nbd-client are not installed"
     exit 0
 fi
 images=/srv/trayd/images
 
-nbdkit -U /tmp/nbd.sock memory 24M
-wait_for 10 test -S /tmp/nbd.sock
-nbd-client -unix /tmp/nbd.sock /dev/nbd0 >/dev/null
+nbd_up 24
 mkfs.ext4 -q /dev/nbd0
 mkdir /srv/stick
 mount -t ext4 -o nosuid,nodev /dev/nbd0 /srv/stick

@@ -1,6 +1,8 @@
 # The kernel engine against a real kernel: orders, evidence, hints, and calls that hang. Needs engine_tool:
 # run: --no-trayd --file build/release/tests/engine_tool:/test/engine_tool
 # shellcheck shell=sh
+# shellcheck source-path=SCRIPTDIR source=../guest/nbd.sh
+. /lib/nbd.sh
 set -u
 
 images=/srv/trayd/images
@@ -245,16 +247,13 @@ host dev usb0 --wait 20 >/dev/null
 
 # ---- storage that hangs ----------------------------------------------------------------------------------------------
 
-pause() { (printf '%s' "$1"; sleep 1) | socat -t 5 - UNIX-CONNECT:/tmp/pause.sock >/tmp/paused; }
-nbdkit -U /tmp/nbd.sock -P /tmp/nbd.pid --filter=pause memory 16M pause-control=/tmp/pause.sock
-wait_for 10 test -S /tmp/nbd.sock
-nbd-client -unix /tmp/nbd.sock /dev/nbd0 -b 512 >/dev/null
+nbd_up 16
 mknod $images/nbd.img b 43 0
 expect "a block device as an image" "usb0 open ok rw size=16777216 *" open usb0 $images nbd.img rw
 expect "is inserted" "usb0 insert ok present rw size=16777216 *" insert usb0 rw
 host size usb0 >/dev/null
 dd if=/dev/zero of=/dev/nbd0 bs=64K count=1 seek=16 conv=notrunc status=none # no further than the page cache
-pause p
+nbd_pause
 host read usb0 --from 8M --bytes 1M --direct >/tmp/read &
 check "in the storage's hands: storage" wait_for 10 waits_for usb0 storage
 send force usb0
@@ -280,7 +279,7 @@ expect "the other drive is as it was" "cd0 observe ok present ro size=8388608 * 
 # shellcheck disable=SC2086 # they are words
 check "the old workers are still there" any_alive $old_workers
 check "nothing was done meanwhile" sh -c "! grep -q '^$stuck ' $events"
-pause r
+nbd_resume
 check "the storage comes back: the drive is observed" wait_for 30 said "0 usb0 observe ok empty"
 # shellcheck disable=SC2086
 check "the old workers are gone" wait_for 10 none_alive $old_workers
@@ -295,7 +294,7 @@ check "an adopted medium is watched too" wait_for 10 said "closed cd0"
 
 insert usb0 nbd.img rw >/dev/null
 host size usb0 >/dev/null
-pause p
+nbd_pause
 host read usb0 --from 12M --bytes 1M --direct >/tmp/read &
 check "the storage hangs again" wait_for 10 waits_for usb0 storage
 send unbind
@@ -313,7 +312,7 @@ sleep 2
 check "a new daemon does not work beside the old call" sh -c "! grep -q '^$starting ' $events"
 expect "and the other drive answers" "cd0 observe ok *" observe cd0
 hush
-pause r
+nbd_resume
 check "it starts when the old call is over" wait_for 30 said "$starting start ok"
 check "and the gadget is bound" wait_for 20 said "link udc=dummy_udc.0 bound=1 configured=1"
 host dev usb0 --wait 30 >/dev/null

@@ -4,9 +4,11 @@
 # shellcheck shell=sh
 # shellcheck source-path=SCRIPTDIR source=../guest/trayd-api.sh
 . /lib/trayd-api.sh
+# shellcheck source-path=SCRIPTDIR source=../guest/nbd.sh
+. /lib/nbd.sh
 set -u
 
-if ! { command -v nbdkit && command -v nbd-client; } >/dev/null; then
+if ! nbd_is_there; then
     skip "storage that hangs: nbdkit and nbd-client are not installed"
     exit 0
 fi
@@ -14,10 +16,7 @@ images=/srv/trayd/images
 bound=10 # s; a liveness bound for every answer
 
 # A store of its own, on a network block device whose server can be paused.
-pause() { (printf '%s' "$1"; sleep 1) | socat -t 5 - UNIX-CONNECT:/tmp/pause.sock >/dev/null; }
-nbdkit -U /tmp/nbd.sock -P /tmp/nbd.pid --filter=pause memory 24M pause-control=/tmp/pause.sock
-wait_for 10 test -S /tmp/nbd.sock
-nbd-client -unix /tmp/nbd.sock /dev/nbd0 >/dev/null
+nbd_up 24
 mkfs.ext4 -q /dev/nbd0
 mkdir /srv/slow
 mount -t ext4 /dev/nbd0 /srv/slow
@@ -43,7 +42,7 @@ answered "an image of that store goes into a drive" 200 "done"
 same "the host sees it" 8388608 "$(host size usb0)"
 host write usb0 --pattern ONE --bytes 1M --direct --sync >/dev/null
 sync
-pause p
+nbd_pause
 echo 1 >/proc/sys/vm/drop_caches # after the pause: trayd may be reading the image too, for its digest
 host read usb0 --from 4M --bytes 1M --direct >/tmp/reader &
 reader=$!
@@ -101,7 +100,7 @@ wait_for 30 grep -q error= /tmp/reader
 check "with what it had not got" grep -E 'error=(ENODEV|EIO)' /tmp/reader
 check "and has tried once more" wait_for 30 gave_up
 check "which is told" wait_for 30 drive_is usb0 '.host.dropped'
-pause r
+nbd_resume
 check "the storage is back: the drive recovers by itself" wait_for 30 drive_is usb0 '.stuck == null and .state == "empty"'
 check "the host does not" drive_is usb0 '.host.dropped and .host.link == "configured"'
 check "a writable medium went by force: the host is stale, also two daemons later" drive_is usb0 '.stale_host == true'
