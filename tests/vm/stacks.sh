@@ -1,5 +1,6 @@
 # Guest script: prints /proc/TID/stack of the gadget's thread in each situation that trayd-gadget tells apart, each
 # under a line "== SITUATION STATE". tests/vm/record-facts makes the files in facts/ of it.
+# run: --no-trayd
 # shellcheck shell=sh
 set -eu
 # shellcheck source-path=SCRIPTDIR source=guest/gadget-by-hand.sh
