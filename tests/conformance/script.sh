@@ -234,7 +234,7 @@ host unlock cd0
 step "a failure fails what was queued behind it"
 insert cd0 a.iso
 host lock cd0
-begin_eject cd0 patience=2
+begin_eject cd0 patience=12
 first=$id
 until_it_waits
 begin_insert cd0 b.iso

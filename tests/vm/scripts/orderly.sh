@@ -159,7 +159,7 @@ holds "forces when patience has ended" '.forced == true and .lock_overridden == 
 host unlock cd0
 
 cd_locked
-later a DELETE '/api/v1/drives/cd0/medium?patience=5'
+later a DELETE '/api/v1/drives/cd0/medium?patience=15'
 waits
 later b PUT /api/v1/drives/cd0/medium --json '{"image": "next.iso"}'
 finish a
