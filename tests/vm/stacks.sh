@@ -85,7 +85,7 @@ kill $bot
 wait $bot || true
 host dev usb0 --wait 20 >/dev/null
 
-# Storage that hangs: an NBD device whose server holds every request for a minute.
+# Storage that hangs.
 unbind_gadget
 echo >"$usb0/file"
 nbd_up 16

@@ -4,6 +4,7 @@
 #   nbd_up MIB                /dev/nbd0: a network block device, in the memory of a server of this guest; empty
 #   nbd_down                  it is no more
 #   nbd_pause, nbd_resume     from now on the server answers no request, or all of them; a failed test where it does not say so
+#   storage_halt COMMAND...   the command brings some storage to a halt, and nothing that is read from it comes from a cache
 #
 # shellcheck shell=sh
 
@@ -20,6 +21,13 @@ nbd_down() {
     nbd-client -d /dev/nbd0 >/dev/null 2>&1
     kill "$(cat /tmp/nbd.pid)"
     wait_for 10 sh -c '! test -e /sys/block/nbd0/pid'
+}
+
+# In this order: trayd reads new images for their digests, and would fill the cache again.
+storage_halt() {
+    sync
+    "$@"
+    echo 1 >/proc/sys/vm/drop_caches
 }
 
 nbd_pause() { nbd_says p P; }

@@ -85,16 +85,9 @@ poll_end() { # NAME
     check "$1: in time" awk -v bound=$slowest_ms '$1 * 1000 > bound { print; bad = 1 } END { exit bad }' /tmp/polled
     check "$1: the other drive was read all the while" sh -c 'grep -q error=none /tmp/polled-cd && ! grep -q FAILED /tmp/polled-cd'
 }
-# halt PAUSE: the storage does not answer, and nothing is in the cache. In this order: trayd reads new images for their
-# digests, and would fill the cache again.
-halt() {
-    sync
-    "$@"
-    echo 1 >/proc/sys/vm/drop_caches
-}
 # hang PAUSE: the host reads, and waits for it.
 hang() {
-    halt "$@"
+    storage_halt "$@"
     host read usb0 --from 4M --bytes 1M --direct >/tmp/reader &
     reader=$!
     check "the drive says that it stalls, and what will happen" wait_for 20 drive_is usb0 \
@@ -229,7 +222,7 @@ wait_for 20 get /readyz >/dev/null
 insert usb0 net.img '"store": "net", "readonly": true'
 answered "not ours: the image is in" 200 "done"
 wait_for 10 host size usb0 >/dev/null
-halt nbd_pause
+storage_halt nbd_pause
 host read usb0 --from 4M --bytes 1M --direct >/tmp/reader &
 check "it is told whom the host will reset" wait_for 20 drive_is usb0 \
     '.stall.waiting_for == "storage" and (.stall.what_happens | test("The host resets the whole device: cd0, usb0"))'

@@ -41,9 +41,7 @@ insert usb0 slow.img '"store": "slow"'
 answered "an image of that store goes into a drive" 200 "done"
 same "the host sees it" 8388608 "$(host size usb0)"
 host write usb0 --pattern ONE --bytes 1M --direct --sync >/dev/null
-sync
-nbd_pause
-echo 1 >/proc/sys/vm/drop_caches # after the pause: trayd may be reading the image too, for its digest
+storage_halt nbd_pause
 host read usb0 --from 4M --bytes 1M --direct >/tmp/reader &
 reader=$!
 check "the evidence: it waits for the storage" wait_for 20 drive_is usb0 '.evidence.waiting_for == "storage"'
